@@ -1,0 +1,1 @@
+//! The log to search: a tantivy index of messages with facet counts.
