@@ -1,1 +1,30 @@
-//! Events to the log: envelope, codec, the SQLite and the JetStream log, and the executor that decides and appends.
+//! Events to the log: the port of the log, the envelope and codec of what is in it, and the executor
+//! that decides commands and appends their events.
+//!
+//! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
+//! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
+//! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint,
+//! [`execute`] turns commands into commits.
+
+pub mod codec;
+pub mod consumer;
+pub mod embedded;
+pub mod envelope;
+pub mod execute;
+pub mod facts;
+pub mod jetstream;
+pub mod log;
+pub mod progress;
+pub mod sealing;
+pub mod snapshot;
+pub mod subject;
+
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+
+pub use codec::{Codec, DecodeError};
+pub use consumer::{Checkpoint, ResumeError};
+pub use envelope::{Commit, CommandTag, Event, Recorded, Trace};
+pub use log::{Append, AppendError, Appended, Epoch, EventLog, Expected, Position, ReadError, Record};
+pub use progress::Progress;
+pub use subject::Stream;

@@ -1,1 +1,59 @@
-//! End-to-end tests over real sockets, real files and real processes.
+//! End-to-end tests over real sockets, real files and real processes: what they are made of.
+//!
+//! The scenarios, in `tests/scenarios`, start the binary `verbatim` as a user does and see only what a
+//! user sees. So nothing here comes from the server's crates, and everything that answers are compared
+//! with (the parser of the IRC logs in [`irc`], the fold in [`model`], the ledger in [`load`]) is written
+//! a second time and differently. In reading order: [`process`] and [`server`] run the binary, [`client`]
+//! and [`socket`] speak to it, [`shapes`] is what it answers.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test support: what fails here should end the test, loudly and where it happened"
+)]
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+pub mod answers;
+pub mod client;
+pub mod corpus;
+pub mod irc;
+pub mod load;
+pub mod model;
+pub mod process;
+pub mod server;
+pub mod shapes;
+pub mod socket;
+pub mod token;
+
+pub use client::{Answer, Client};
+pub use process::Process;
+pub use server::{Folder, TestServer};
+pub use socket::{Frame, Socket};
+
+/// How long a test waits for what must come. Long, because the machines that run tests are shared; a
+/// test that passes never waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries until it succeeds, and gives the outcome.
+///
+/// # Panics
+/// If it has not succeeded within [`PATIENCE`], with the last reason why not.
+pub async fn eventually<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let start = Instant::now();
+    loop {
+        match attempt().await {
+            Ok(outcome) => return outcome,
+            Err(reason) => assert!(start.elapsed() < PATIENCE, "{what}: not in time: {reason}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Writes a measurement to standard error, where it is seen although the test passed.
+pub fn report(text: &str) {
+    let _ = writeln!(std::io::stderr(), "measured: {text}");
+}

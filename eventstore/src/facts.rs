@@ -1,0 +1,42 @@
+//! What the read model knows that a decision needs: which named commands were already carried out.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use domain::{CommandId, Fingerprint};
+
+use crate::subject::Stream;
+
+/// A named command that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandFact {
+    /// What it asked for.
+    pub fingerprint: Fingerprint,
+    /// The sequence of the commit that holds its events.
+    pub sequence: u64,
+}
+
+/// An answer of a [`FactStore`], out of one snapshot of the database.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The checkpoint of the stream's shard in that snapshot: facts above it are not known here.
+    pub checkpoint: u64,
+    /// Those of the asked-for commands that were carried out at or below the checkpoint.
+    pub commands: HashMap<CommandId, CommandFact>,
+}
+
+/// The facts are away.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the read model is unavailable: {0}")]
+pub struct FactsUnavailable(pub String);
+
+/// Keeps the facts of carried-out commands, for at least 24 hours each.
+#[async_trait]
+pub trait FactStore: Send + Sync + 'static {
+    /// Looks up commands of one stream. Checkpoint and rows come from one snapshot of the primary.
+    ///
+    /// # Errors
+    /// [`FactsUnavailable`] when the database is away.
+    async fn facts(&self, shard: u16, stream: &Stream, commands: &[CommandId])
+    -> Result<Facts, FactsUnavailable>;
+}

@@ -1,0 +1,104 @@
+//! Appending: one publish, and what its answer means.
+
+use async_nats::Request;
+use async_nats::client::RequestErrorKind;
+use async_nats::header::{
+    HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID,
+};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use tokio::time::timeout;
+
+use super::{Inner, REQUEST_TIMEOUT};
+use crate::log::{Append, AppendError, Appended, Expected, MAX_COMMIT_BYTES};
+
+/// Refusals by which the server says that it did not take the message in. Every other refusal leaves
+/// open whether it did: 10158 and 10163 say so themselves, and what is not known here might.
+const NOT_TAKEN_IN: [ErrorCode; 7] = [
+    ErrorCode::STREAM_NOT_MATCH,
+    ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM,
+    ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM,
+    ErrorCode::STREAM_SEALED,
+    ErrorCode::STREAM_TOO_MANY_REQUESTS,
+    ErrorCode::JETSTREAM_NOT_ENABLED,
+    ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+];
+
+impl Inner {
+    /// Publishes the commit. A message whose commit id was seen on its subject within the last two
+    /// minutes is not stored again, and the acknowledgement names the first one.
+    pub(super) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let size = append.payload.len();
+        if size > MAX_COMMIT_BYTES {
+            return Err(AppendError::TooLarge { size });
+        }
+        let shard = self.owner(&append.stream);
+        let mut headers = HeaderMap::new();
+        // Message ids are unique in the whole shard, hence the subject.
+        headers.insert(NATS_MESSAGE_ID, format!("{}/{}", append.stream, append.commit_id));
+        headers.insert(NATS_EXPECTED_STREAM, shard.name.as_str());
+        if let Expected::Head(sequence) = append.expected {
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
+        }
+        if !self.connected().await {
+            return Err(AppendError::Unavailable("there is no connection to the server".to_owned()));
+        }
+        // The time limit is around the whole request: handing it to a stuck connection can take long too.
+        let request = Request::new().headers(headers).payload(append.payload).timeout(None);
+        let answer = timeout(REQUEST_TIMEOUT, self.client.send_request(self.subject(&append.stream), request))
+            .await
+            .map_err(|_| AppendError::Unknown("the server did not answer in time".to_owned()))?
+            .map_err(|error| match error.kind() {
+                RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+                    AppendError::Unavailable(error.to_string())
+                }
+                RequestErrorKind::TimedOut | RequestErrorKind::NoResponders | RequestErrorKind::Other => {
+                    AppendError::Unknown(error.to_string())
+                }
+            })?;
+        match serde_json::from_slice(&answer.payload) {
+            Ok(Response::Ok(PublishAck { stream, sequence, .. })) if stream == shard.name => {
+                Ok(Appended { sequence })
+            }
+            Ok(Response::Ok(PublishAck { stream, .. })) => {
+                Err(AppendError::Unknown(format!("{stream} acknowledged what was sent to {}", shard.name)))
+            }
+            Ok(Response::Err { error }) => Err(refusal(error.error_code(), error.to_string())),
+            Err(error) => Err(AppendError::Unknown(format!("the answer was no acknowledgement: {error}"))),
+        }
+    }
+}
+
+/// What a refusal means, by its code alone.
+fn refusal(code: ErrorCode, text: String) -> AppendError {
+    if code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE
+        || code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
+    {
+        AppendError::Conflict
+    } else if NOT_TAKEN_IN.contains(&code) {
+        AppendError::Unavailable(text)
+    } else {
+        AppendError::Unknown(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_told_by_code() {
+        let outcome = |code| refusal(ErrorCode(code), "wrong last sequence".to_owned());
+        for code in [10071, 10164] {
+            assert!(matches!(outcome(code), AppendError::Conflict), "{code}");
+        }
+        // In process, not ready, store failed, no quorum, anything unheard of.
+        for code in [10158, 10163, 10077, 10008, 10009, 1, 99999] {
+            assert!(matches!(outcome(code), AppendError::Unknown(_)), "{code}");
+        }
+        for code in [10054, 10060, 10167] {
+            assert!(matches!(outcome(code), AppendError::Unavailable(_)), "{code}");
+        }
+    }
+}

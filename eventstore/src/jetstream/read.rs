@@ -1,0 +1,199 @@
+//! Reading: heads from the leader, pages from any replica, and what makes a page whole.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::header::{HeaderMap, HeaderName, NATS_LAST_SEQUENCE, NATS_SEQUENCE, NATS_SUBJECT};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{self, RawMessageBuilder, RawMessageErrorKind};
+use async_nats::{Message, Request, StatusCode};
+use bytes::Bytes;
+use futures::StreamExt;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{Inner, REQUEST_TIMEOUT, Shard};
+use crate::log::{ReadError, Record};
+use crate::subject::Stream;
+
+/// The most bytes a page has, give or take a record.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most records a page has, whatever the caller's limit.
+const PAGE_RECORDS: usize = 1000;
+
+/// How long a replica may pause within a page.
+const REPLY_TIMEOUT: Duration = REQUEST_TIMEOUT;
+
+/// The status that ends a page.
+const END_OF_BATCH: u16 = 204;
+
+/// The status that stands for an empty page.
+const NOTHING_FOUND: u16 = 404;
+
+/// A request for a page (ADR-31 of NATS).
+#[derive(Serialize)]
+struct PageRequest<'a> {
+    seq: u64,
+    next_by_subj: &'a str,
+    batch: usize,
+    max_bytes: usize,
+}
+
+impl Inner {
+    /// The sequence of a stream's newest record by its leader's knowledge, 0 when there is none.
+    pub(super) async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {
+        let newest = self.owner(stream).handle.raw_message_builder().last_by_subject(self.subject(stream));
+        Ok(at_leader(newest).await?.map_or(0, |message| message.sequence))
+    }
+
+    /// The records of a shard after the sequence, of one stream or of all. Empty only at the end.
+    pub(super) async fn page(
+        &self,
+        shard: &Shard,
+        stream: Option<&Stream>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let (Some(first), 1..) = (after.checked_add(1), limit) else {
+            return Ok(Vec::new());
+        };
+        let filter = stream.map_or_else(|| ">".to_owned(), |stream| self.subject(stream));
+        let limit = limit.min(PAGE_RECORDS);
+        let request = PageRequest { seq: first, next_by_subj: &filter, batch: limit, max_bytes: PAGE_BYTES };
+        let page = self.replica_page(shard, &request, stream.is_none()).await?;
+        if !page.is_empty() {
+            return Ok(page);
+        }
+        // The end, a replica that is behind, or a page that began with a hole: the leader knows.
+        let next = shard.handle.raw_message_builder().sequence(first).next_by_subject(filter);
+        let Some(message) = at_leader(next).await? else {
+            return Ok(Vec::new());
+        };
+        if stream.is_none() && message.sequence != first {
+            return Err(ReadError::Damaged {
+                sequence: first,
+                detail: format!("the record is missing, and the next is {}", message.sequence),
+            });
+        }
+        self.record(shard.number, &message.subject, message.sequence, message.payload)
+            .map(|record| vec![record])
+    }
+
+    /// What whichever replica answers has of a page, up to the first hole.
+    async fn replica_page(
+        &self,
+        shard: &Shard,
+        request: &PageRequest<'_>,
+        contiguous: bool,
+    ) -> Result<Vec<Record>, ReadError> {
+        let body = serde_json::to_vec(request).map_err(|error| unavailable(&error))?;
+        let inbox = self.client.new_inbox();
+        let mut replies =
+            in_time(self.client.subscribe(inbox.clone())).await?.map_err(|error| unavailable(&error))?;
+        let subject = format!("DIRECT.GET.{}", shard.name);
+        let request_page = Request::new().inbox(inbox).payload(body.into());
+        in_time(self.context.send_request(subject, request_page))
+            .await?
+            .map_err(|error| unavailable(&error))?;
+
+        let mut page: Vec<Record> = Vec::new();
+        while page.len() < request.batch {
+            let message = match timeout(REPLY_TIMEOUT, replies.next()).await {
+                Ok(Some(message)) => message,
+                // What came is right as far as it goes.
+                Ok(None) | Err(_) if !page.is_empty() => break,
+                Ok(None) => return Err(ReadError::Unavailable("the connection was closed".to_owned())),
+                Err(_) => return Err(no_answer()),
+            };
+            match message.status.as_ref().map(StatusCode::as_u16) {
+                None => {}
+                Some(END_OF_BATCH | NOTHING_FOUND) => break,
+                Some(status) => {
+                    let reason = message.description.unwrap_or_default();
+                    return Err(ReadError::Unavailable(format!("a page was refused: {status} {reason}")));
+                }
+            }
+            let (previous, sequence) =
+                (number(&message, NATS_LAST_SEQUENCE), number(&message, NATS_SEQUENCE));
+            let last = page.last().map(|record| record.sequence);
+            let next = last.map_or(request.seq, |last| last + 1);
+            // The server names, with each record, the one it sent before it.
+            let chained = previous == Some(last.unwrap_or(0));
+            match sequence {
+                Some(sequence) if chained && (sequence == next || (sequence > next && !contiguous)) => {
+                    let subject = header(message.headers.as_ref(), NATS_SUBJECT).unwrap_or_default();
+                    match self.record(shard.number, subject, sequence, message.payload.clone()) {
+                        Ok(record) => page.push(record),
+                        // It is met again as the first of the next page.
+                        Err(_) if !page.is_empty() => break,
+                        Err(damaged) => return Err(damaged),
+                    }
+                }
+                _ => {
+                    tracing::warn!(
+                        log.shard = shard.number,
+                        log.sequence = ?sequence,
+                        log.previous = ?previous,
+                        log.expected = next,
+                        "a page has a hole and was cut there"
+                    );
+                    break;
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    /// A message of a shard as a record.
+    pub(super) fn record(
+        &self,
+        shard: u16,
+        subject: &str,
+        sequence: u64,
+        payload: Bytes,
+    ) -> Result<Record, ReadError> {
+        let stripped = subject.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix('.'));
+        match Stream::parse(stripped.unwrap_or(subject)) {
+            Ok(stream) => Ok(Record { shard, sequence, stream, payload }),
+            Err(error) => Err(ReadError::Damaged { sequence, detail: error.to_string() }),
+        }
+    }
+}
+
+impl Shard {
+    /// The shard's configuration and state, by its leader's knowledge.
+    pub(super) async fn info(&self) -> Result<stream::Info, ReadError> {
+        in_time(self.handle.get_info()).await?.map_err(|error| unavailable(&error))
+    }
+}
+
+/// Asks the leader for one message.
+async fn at_leader(request: RawMessageBuilder) -> Result<Option<StreamMessage>, ReadError> {
+    match in_time(request.send()).await? {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+/// A header that the server set. What the publisher set comes before it.
+fn header(headers: Option<&HeaderMap>, name: HeaderName) -> Option<&str> {
+    headers?.get_last(name).map(async_nats::HeaderValue::as_str)
+}
+
+fn number(message: &Message, name: HeaderName) -> Option<u64> {
+    header(message.headers.as_ref(), name)?.parse().ok()
+}
+
+pub(super) async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, ReadError> {
+    timeout(REQUEST_TIMEOUT, request).await.map_err(|_| no_answer())
+}
+
+pub(super) fn unavailable(error: &dyn std::error::Error) -> ReadError {
+    ReadError::Unavailable(error.to_string())
+}
+
+fn no_answer() -> ReadError {
+    ReadError::Unavailable("the server did not answer in time".to_owned())
+}

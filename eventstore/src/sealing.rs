@@ -1,0 +1,256 @@
+//! What people wrote, under their keys: the one module that seals and opens.
+//!
+//! Each user has a key that lives outside the log. A sealed body is XChaCha20-Poly1305 under the key of
+//! the person who wrote it, with a random nonce of 24 bytes in front, bound to the event's id and type,
+//! so that it can be moved nowhere else. Once the key is deleted, the body is noise for ever, and the
+//! log stays as it is.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::{Aead, Generate, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use domain::{EventId, Private, TenantId, UserId};
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+pub mod sqlite;
+
+/// How long a node may go on using a key after it was deleted.
+const KEY_CACHE_TTL: Duration = Duration::from_secs(60);
+const KEY_CACHE_SIZE: u64 = 100_000;
+const NONCE_BYTES: usize = 24;
+
+/// Names a key. A user who is erased and comes back gets another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(Ulid);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = ulid::DecodeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ulid::from_string(text).map(Self)
+    }
+}
+
+/// A user's key: 256 bits that are never logged.
+#[derive(Clone)]
+pub struct UserKey {
+    /// Its name.
+    pub id: KeyId,
+    secret: [u8; 32],
+}
+
+impl UserKey {
+    /// A new random key.
+    #[must_use]
+    pub fn draw() -> Self {
+        Self { id: KeyId(Ulid::generate()), secret: chacha20poly1305::Key::generate().into() }
+    }
+
+    /// The key with this name and these bits.
+    #[must_use]
+    pub const fn new(id: KeyId, secret: [u8; 32]) -> Self {
+        Self { id, secret }
+    }
+
+    /// The bits, for a [`KeyStore`] to keep.
+    #[must_use]
+    pub const fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&self.secret).into())
+    }
+}
+
+impl fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The keys are away.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the keys are unavailable: {0}")]
+pub struct KeysUnavailable(pub String);
+
+/// Keeps the keys of users.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// The key of each of these users, in the same order. A missing one is drawn, and is durable when
+    /// the call returns: nothing may be sealed under a key that a crash could lose.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the store is away.
+    async fn current(&self, tenant: &TenantId, users: &[UserId]) -> Result<Vec<UserKey>, KeysUnavailable>;
+
+    /// Those of the keys that still exist.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the store is away.
+    async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable>;
+}
+
+/// A sealed body as it stands in a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The key it is under.
+    pub key: KeyId,
+    /// Nonce and ciphertext, in base 64 without padding.
+    #[serde(rename = "box")]
+    pub ciphertext: String,
+}
+
+/// A sealed body cannot be opened although its key exists: it was tampered with or is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed body does not open under its key")]
+pub struct Tampered;
+
+/// Seals and opens, over a store of keys whose recent ones it remembers.
+#[derive(Clone)]
+pub struct Vault {
+    store: Arc<dyn KeyStore>,
+    by_user: Cache<(TenantId, UserId), Arc<UserKey>>,
+    by_id: Cache<KeyId, Arc<UserKey>>,
+}
+
+impl Vault {
+    /// A vault over this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn KeyStore>) -> Self {
+        Self {
+            store,
+            by_user: Cache::builder().max_capacity(KEY_CACHE_SIZE).time_to_live(KEY_CACHE_TTL).build(),
+            by_id: Cache::builder().max_capacity(KEY_CACHE_SIZE).time_to_live(KEY_CACHE_TTL).build(),
+        }
+    }
+
+    /// The keys to seal under, one for each of the users; missing ones are drawn in one go.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the store is away.
+    pub async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+    ) -> Result<Vec<Arc<UserKey>>, KeysUnavailable> {
+        let mut keys: Vec<_> =
+            users.iter().map(|user| self.by_user.get(&(tenant.clone(), user.clone()))).collect();
+        let missing: Vec<_> =
+            users.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(user, _)| user.clone()).collect();
+        if !missing.is_empty() {
+            let mut found = self.store.current(tenant, &missing).await?.into_iter();
+            for (user, slot) in users.iter().zip(&mut keys).filter(|(_, key)| key.is_none()) {
+                let key = found.next().ok_or_else(|| KeysUnavailable("a key is missing".to_owned()))?;
+                let key = Arc::new(key);
+                self.by_user.insert((tenant.clone(), user.clone()), Arc::clone(&key));
+                self.by_id.insert(key.id, Arc::clone(&key));
+                *slot = Some(key);
+            }
+        }
+        Ok(keys.into_iter().flatten().collect())
+    }
+
+    /// The keys with these names, without those that were deleted.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the store is away.
+    pub async fn keys_named(
+        &self,
+        ids: impl IntoIterator<Item = KeyId>,
+    ) -> Result<HashMap<KeyId, Arc<UserKey>>, KeysUnavailable> {
+        let mut keys = HashMap::new();
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.by_id.get(&id) {
+                Some(key) => {
+                    keys.insert(id, key);
+                }
+                None => missing.push(id),
+            }
+        }
+        if !missing.is_empty() {
+            missing.sort_unstable_by_key(|id| id.0);
+            missing.dedup();
+            for key in self.store.find(&missing).await? {
+                let key = Arc::new(key);
+                self.by_id.insert(key.id, Arc::clone(&key));
+                keys.insert(key.id, key);
+            }
+        }
+        Ok(keys)
+    }
+}
+
+fn bound_to(event: EventId, event_type: &str) -> Vec<u8> {
+    [&event.to_bytes()[..], event_type.as_bytes()].concat()
+}
+
+/// Seals a body under a key, bound to an event.
+///
+/// # Panics
+/// Never: the cipher refuses only plaintexts beyond 256 GiB.
+#[must_use]
+pub fn seal(key: &UserKey, event: EventId, event_type: &str, body: &[u8]) -> Sealed {
+    let nonce = XNonce::generate();
+    let aad = bound_to(event, event_type);
+    let payload = Payload { msg: body, aad: &aad };
+    // The cipher refuses only plaintexts beyond 256 GiB; a record holds 256 KiB.
+    let ciphertext = key.cipher().encrypt(&nonce, payload).unwrap_or_default();
+    Sealed { key: key.id, ciphertext: STANDARD_NO_PAD.encode([&nonce[..], &ciphertext].concat()) }
+}
+
+/// Opens a sealed body with the keys that still exist.
+///
+/// # Errors
+/// [`Tampered`] when the key exists and does not open it; a missing key is [`Private::Erased`].
+pub fn open(
+    keys: &HashMap<KeyId, Arc<UserKey>>,
+    event: EventId,
+    event_type: &str,
+    sealed: &Sealed,
+) -> Result<Private<Vec<u8>>, Tampered> {
+    let Some(key) = keys.get(&sealed.key) else { return Ok(Private::Erased) };
+    let bytes = STANDARD_NO_PAD.decode(&sealed.ciphertext).map_err(|_| Tampered)?;
+    let (nonce, ciphertext) = bytes.split_at_checked(NONCE_BYTES).ok_or(Tampered)?;
+    let nonce = XNonce::try_from(nonce).map_err(|_| Tampered)?;
+    let aad = bound_to(event, event_type);
+    let payload = Payload { msg: ciphertext, aad: &aad };
+    key.cipher().decrypt(&nonce, payload).map(Private::Readable).map_err(|_| Tampered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_opens_under_its_key_for_its_event_alone() {
+        let key = UserKey::draw();
+        let keys = HashMap::from([(key.id, Arc::new(key.clone()))]);
+        let (event, other) = (EventId::from_bytes([1; 16]), EventId::from_bytes([2; 16]));
+        let sealed = seal(&key, event, "t.v1", b"hello");
+        assert_eq!(open(&keys, event, "t.v1", &sealed), Ok(Private::Readable(b"hello".to_vec())));
+        assert_eq!(open(&keys, other, "t.v1", &sealed), Err(Tampered));
+        assert_eq!(open(&keys, event, "t.v2", &sealed), Err(Tampered));
+        assert_eq!(open(&HashMap::new(), event, "t.v1", &sealed), Ok(Private::Erased));
+        let short = Sealed { ciphertext: "AAAA".to_owned(), ..sealed.clone() };
+        assert_eq!(open(&keys, event, "t.v1", &short), Err(Tampered));
+        assert_ne!(seal(&key, event, "t.v1", b"hello"), sealed, "a nonce is never used twice");
+    }
+}

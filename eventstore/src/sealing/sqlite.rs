@@ -1,0 +1,131 @@
+//! Keys in a SQLite file of their own, `keys.db`, fully synchronous.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use async_trait::async_trait;
+use domain::{TenantId, UserId};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{KeyId, KeyStore, KeysUnavailable, UserKey};
+
+/// The keys of an embedded node.
+#[derive(Clone, Debug)]
+pub struct SqliteKeys {
+    pool: SqlitePool,
+}
+
+impl SqliteKeys {
+    /// Opens the file, and creates it when it is missing.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the file cannot be opened or is not a key file.
+    pub async fn open(path: &Path) -> Result<Self, KeysUnavailable> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // A deleted key must not linger in free pages of the file.
+            .pragma("secure_delete", "ON");
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(away)?;
+        sqlx::migrate!("../migrations/sqlite/keys")
+            .run(&pool)
+            .await
+            .map_err(|error| KeysUnavailable(error.to_string()))?;
+        Ok(Self { pool })
+    }
+}
+
+fn away(error: sqlx::Error) -> KeysUnavailable {
+    KeysUnavailable(error.to_string())
+}
+
+fn key_from(id: &str, secret: &[u8]) -> Result<UserKey, KeysUnavailable> {
+    let damaged = || KeysUnavailable(format!("key {id} is damaged"));
+    let secret = secret.try_into().map_err(|_| damaged())?;
+    Ok(UserKey::new(id.parse().map_err(|_| damaged())?, secret))
+}
+
+#[async_trait]
+impl KeyStore for SqliteKeys {
+    async fn current(&self, tenant: &TenantId, users: &[UserId]) -> Result<Vec<UserKey>, KeysUnavailable> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(away)?;
+        let names = serde_json::to_string(users).map_err(|e| KeysUnavailable(e.to_string()))?;
+        let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
+            "SELECT user_id, key_id, secret FROM user_keys
+             WHERE tenant_id = ?1 AND user_id IN (SELECT value FROM json_each(?2))",
+        )
+        .bind(tenant.as_str())
+        .bind(names)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(away)?;
+        let mut keys: HashMap<String, UserKey> = HashMap::with_capacity(users.len());
+        for (user, id, secret) in rows {
+            keys.insert(user, key_from(&id, &secret)?);
+        }
+        for user in users {
+            if keys.contains_key(user.as_str()) {
+                continue;
+            }
+            let key = UserKey::draw();
+            sqlx::query("INSERT INTO user_keys (tenant_id, user_id, key_id, secret) VALUES (?1, ?2, ?3, ?4)")
+                .bind(tenant.as_str())
+                .bind(user.as_str())
+                .bind(key.id.to_string())
+                .bind(&key.secret()[..])
+                .execute(&mut *transaction)
+                .await
+                .map_err(away)?;
+            keys.insert(user.as_str().to_owned(), key);
+        }
+        transaction.commit().await.map_err(away)?;
+        Ok(users.iter().filter_map(|user| keys.get(user.as_str()).cloned()).collect())
+    }
+
+    async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable> {
+        let names = serde_json::to_string(ids).map_err(|e| KeysUnavailable(e.to_string()))?;
+        let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT key_id, secret FROM user_keys WHERE key_id IN (SELECT value FROM json_each(?1))",
+        )
+        .bind(names)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(away)?;
+        rows.iter().map(|(id, secret)| key_from(id, secret)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_outlive_a_restart_and_a_deleted_one_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.db");
+        let tenant = TenantId::parse("t").unwrap();
+        let users = ["bob", "ann", "bob"].map(|name| UserId::parse(name).unwrap());
+        let keys = SqliteKeys::open(&path).await.unwrap();
+        let drawn = keys.current(&tenant, &users).await.unwrap();
+        assert_eq!(drawn[0].id, drawn[2].id);
+        assert_ne!(drawn[0].id, drawn[1].id);
+        drop(keys);
+
+        let keys = SqliteKeys::open(&path).await.unwrap();
+        let again = keys.current(&tenant, &users).await.unwrap();
+        assert_eq!(again.iter().map(|k| k.id).collect::<Vec<_>>(), drawn.iter().map(|k| k.id).collect::<Vec<_>>());
+        let other = keys.current(&TenantId::parse("u").unwrap(), &users[..1]).await.unwrap();
+        assert_ne!(other[0].id, drawn[0].id, "a key belongs to a user of one tenant");
+
+        sqlx::query("DELETE FROM user_keys WHERE user_id = 'bob' AND tenant_id = 't'")
+            .execute(&keys.pool)
+            .await
+            .unwrap();
+        let found = keys.find(&[drawn[0].id, drawn[1].id]).await.unwrap();
+        assert_eq!(found.iter().map(|k| k.id).collect::<Vec<_>>(), [drawn[1].id]);
+        assert_ne!(keys.current(&tenant, &users[..1]).await.unwrap()[0].id, drawn[0].id);
+    }
+}

@@ -1,0 +1,221 @@
+//! A server on a data folder of its own, on whatever port is free.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use tempfile::TempDir;
+
+use crate::process::{Finished, Process};
+use crate::socket::Socket;
+use crate::{Client, eventually, token};
+
+/// A temporary folder with a data folder in it, and what is done to that without a server.
+pub struct Folder {
+    root: TempDir,
+}
+
+/// `verbatim serve` on a [`Folder`]. Both end with this value.
+pub struct TestServer {
+    // Before the folder, so that it ends before its folder goes.
+    process: Option<Process>,
+    address: String,
+    /// Where its data lies.
+    pub folder: Folder,
+}
+
+impl Folder {
+    /// An empty one.
+    ///
+    /// # Panics
+    /// If there is no room for it.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "it makes a folder, which no default should")]
+    pub fn new() -> Self {
+        Self { root: TempDir::with_prefix("verbatim-test-").unwrap() }
+    }
+
+    /// The data folder. It does not exist before a server or an import makes it.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    /// A folder beside the data folder, for files of the test.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The secret that the first server on this folder made.
+    ///
+    /// # Panics
+    /// If there was none yet.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        std::fs::read_to_string(self.data().join("jwt-secret")).unwrap().trim().to_owned()
+    }
+
+    /// A token for a user of the default tenant.
+    #[must_use]
+    pub fn token(&self, user: &str) -> String {
+        token::sign(&token::claims(user), &self.secret())
+    }
+
+    /// Starts `verbatim ARGS --data FOLDER`.
+    pub fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Process {
+        let mut all: Vec<_> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        all.push("--data".into());
+        all.push(self.data().into());
+        Process::spawn(all)
+    }
+
+    /// Runs `verbatim ARGS --data FOLDER` to its end.
+    pub async fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Finished {
+        self.spawn(args).wait().await
+    }
+
+    /// Runs `verbatim import irc FILES`.
+    pub async fn import(&self, files: &[PathBuf]) -> Finished {
+        self.spawn_import(files).wait().await
+    }
+
+    /// Starts `verbatim import irc FILES`.
+    #[must_use]
+    pub fn spawn_import(&self, files: &[PathBuf]) -> Process {
+        let words = ["import", "irc"].map(Into::into);
+        self.spawn(words.into_iter().chain(files.iter().cloned()))
+    }
+
+    /// Starts `verbatim serve` on a free port, and waits for nothing.
+    #[must_use]
+    pub fn spawn_server(&self) -> Process {
+        self.spawn(["serve", "--listen", "127.0.0.1:0"])
+    }
+}
+
+impl TestServer {
+    /// A server on a new data folder, ready.
+    pub async fn start() -> Self {
+        Self::start_on(Folder::new()).await
+    }
+
+    /// A server on this data folder, ready.
+    pub async fn start_on(folder: Folder) -> Self {
+        let mut server = Self { process: None, address: String::new(), folder };
+        server.restart().await;
+        server
+    }
+
+    /// Starts it again on the same data, ending it with SIGKILL if it runs.
+    ///
+    /// # Panics
+    /// If it ends, or is not ready in time.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let mut process = self.folder.spawn_server();
+        self.address = eventually("the server says where it listens", || {
+            let found = process.stdout().lines().find_map(|line| {
+                let (_, address) = line.split_once("listening on http://")?;
+                Some(address.split_whitespace().next()?.to_owned())
+            });
+            assert!(
+                found.is_some() || process.is_running(),
+                "the server ended:\n{}{}",
+                process.stdout(),
+                process.stderr()
+            );
+            std::future::ready(found.ok_or_else(|| format!("{}{}", process.stdout(), process.stderr())))
+        })
+        .await;
+        self.process = Some(process);
+        let nobody = self.anonymous();
+        eventually("the server is ready", || async {
+            match nobody.get("/ready").try_send().await {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) => Err(answer.text()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// Ends it with SIGKILL, if it runs.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Ends it with SIGTERM and says how it ended.
+    ///
+    /// # Panics
+    /// If it does not run, or does not end in time.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let process = self.process.take().unwrap();
+        process.terminate();
+        process.wait().await.status
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().unwrap()
+    }
+
+    /// `host:port` where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A client that says nothing of who it is.
+    #[must_use]
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.address, None)
+    }
+
+    /// A client with this token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(&self.address, Some(token))
+    }
+
+    /// A client of this user of the default tenant.
+    #[must_use]
+    pub fn client(&self, user: &str) -> Client {
+        self.with_token(&self.folder.token(user))
+    }
+
+    /// A connected socket of this user of the default tenant.
+    pub async fn socket(&self, user: &str) -> Socket {
+        Socket::connect(&self.address, &self.folder.token(user)).await
+    }
+
+    /// Stops the server, rebuilds read models and index from the log, and starts it again.
+    ///
+    /// # Panics
+    /// If one of the three fails.
+    pub async fn rebuild(&mut self) {
+        let status = self.terminate().await;
+        assert!(status.success(), "the server ended badly: {status}");
+        let _ = self.folder.run(["rebuild"]).await.succeeded();
+        self.restart().await;
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let Some(process) = self.process.take().filter(|_| std::thread::panicking()) else {
+            return;
+        };
+        // The last words only: what led to a failed test is at the end.
+        let stderr = process.stderr();
+        let lines: Vec<_> = stderr.lines().collect();
+        let last = &lines[lines.len().saturating_sub(40)..];
+        crate::report(&format!("the server of the failed test said:\n{}", last.join("\n")));
+    }
+}
+
