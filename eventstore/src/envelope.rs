@@ -80,6 +80,12 @@ pub trait Logged: Aggregate {
     /// a snapshot of another version is discarded.
     const SNAPSHOT: Option<&'static str>;
 
+    /// The state as it is kept in a snapshot; `None` when none is kept.
+    fn snapshot(state: &Self::State) -> Option<String>;
+
+    /// The state out of a snapshot; `None` when it does not have this version's shape.
+    fn restore(snapshot: &str) -> Option<Self::State>;
+
     /// The event as it goes to the log.
     fn wrap(event: Self::Event) -> Event;
 
@@ -89,6 +95,14 @@ pub trait Logged: Aggregate {
 
 impl Logged for conversation::Conversation {
     const SNAPSHOT: Option<&'static str> = Some("conversation.1");
+
+    fn snapshot(state: &Self) -> Option<String> {
+        serde_json::to_string(state).ok()
+    }
+
+    fn restore(snapshot: &str) -> Option<Self> {
+        serde_json::from_str(snapshot).ok()
+    }
 
     fn wrap(event: Self::Event) -> Event {
         Event::Conversation(event)
@@ -102,6 +116,14 @@ impl Logged for conversation::Conversation {
 impl Logged for user::User {
     // A user's stream is short, and its state holds what the user wrote: that stays under the key.
     const SNAPSHOT: Option<&'static str> = None;
+
+    fn snapshot(_: &Self) -> Option<String> {
+        None
+    }
+
+    fn restore(_: &str) -> Option<Self> {
+        None
+    }
 
     fn wrap(event: Self::Event) -> Event {
         Event::User(event)

@@ -1,1 +1,207 @@
-//! The executor.
+//! Commands to commits: an actor per stream decides queued commands in order and keeps one append in
+//! flight.
+//!
+//! While an append is out, further commands queue and become the next commit. Optimistic concurrency is
+//! the safety between nodes: after a conflict the tail is folded and everything that was not yet
+//! acknowledged is decided again. A refusal or a no-op rests on state, so it is answered only when the
+//! head of the stream was confirmed at the log after the command had arrived.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::conversation::Conversation;
+use domain::{Timestamp, UserId};
+use tokio::sync::oneshot;
+
+use crate::codec::Codec;
+use crate::envelope::{CommandTag, Logged, Trace};
+use crate::facts::FactStore;
+use crate::log::{EventLog, Position};
+use crate::progress::Progress;
+use crate::snapshot::SnapshotStore;
+use crate::subject::Stream;
+
+mod actor;
+mod folded;
+mod known;
+mod lane;
+mod registry;
+
+#[cfg(test)]
+mod tests;
+
+pub use lane::{Marked, ReadMarks};
+use registry::Registry;
+
+/// How long a command is waited for before its outcome is given up as unknown.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the executor stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Writes and reads commits.
+    pub codec: Codec,
+    /// Which named commands were carried out.
+    pub facts: Arc<dyn FactStore>,
+    /// Folded states.
+    pub snapshots: Arc<dyn SnapshotStore>,
+    /// How far the read model has come.
+    pub projected: Progress,
+    /// Records that the read model may be behind before commands wait for it.
+    pub max_lag: u64,
+    /// What time it is.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A command on its way.
+#[derive(Clone, Debug)]
+pub struct Request<C> {
+    /// What is wanted.
+    pub command: C,
+    /// By whom; `None` is the system itself.
+    pub actor: Option<UserId>,
+    /// What the client calls it.
+    pub tag: Option<CommandTag>,
+    /// Where it comes from.
+    pub trace: Trace,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<E> {
+    /// It was carried out, and its events are durable.
+    Appended {
+        /// Where they are.
+        position: Position,
+        /// When they were recorded.
+        time: Timestamp,
+        /// What happened.
+        events: Vec<E>,
+    },
+    /// There was nothing to do.
+    Unchanged {
+        /// The head of the stream that this was decided on.
+        position: Position,
+    },
+    /// The same command was carried out before.
+    Repeated {
+        /// Where its events are.
+        position: Position,
+    },
+}
+
+impl<E> Outcome<E> {
+    /// The position that a reader must have reached to see what the command brought about.
+    pub const fn position(&self) -> Position {
+        match self {
+            Self::Appended { position, .. } | Self::Unchanged { position } | Self::Repeated { position } => {
+                *position
+            }
+        }
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ExecuteError<E> {
+    /// A rule refused it.
+    #[error(transparent)]
+    Refused(E),
+    /// A command with the same client id and another payload was carried out before.
+    #[error("the client id was used for another command")]
+    AnotherPayload,
+    /// Its events are larger than a commit may be.
+    #[error("the command is larger than a commit may be")]
+    TooLarge,
+    /// Too much is waiting already.
+    #[error("too many commands are waiting")]
+    Overloaded,
+    /// The log, the keys or the read model are away. When the log was lost in the middle, the outcome
+    /// is unknown: repeat the command with the same client id.
+    #[error("the command could not be carried out: {0}")]
+    Unavailable(String),
+    /// The stream holds an event that this version cannot decode.
+    #[error("the stream cannot be decoded: {0}")]
+    Undecodable(String),
+}
+
+type Reply<T, A> = oneshot::Sender<Result<T, ExecuteError<<A as domain::Aggregate>::Error>>>;
+
+enum Ask<A: Logged> {
+    Execute { request: Box<Request<A::Command>>, reply: Reply<Outcome<A::Event>, A> },
+    /// The state at a head that was confirmed at the log after the question had arrived.
+    Confirm { reply: Reply<Confirmed<A::State>, A> },
+}
+
+/// A state that was true after the question for it had arrived.
+#[derive(Clone, Debug)]
+pub struct Confirmed<S> {
+    /// The folded state.
+    pub state: S,
+    /// The head of the stream.
+    pub position: Position,
+}
+
+/// Carries out the commands of one kind of aggregate.
+pub struct Executor<A: Logged> {
+    ports: Ports,
+    actors: Registry<Ask<A>>,
+}
+
+impl<A: Logged> Executor<A> {
+    /// An executor on these ports. Clones of it share its actors through the `Arc`.
+    #[must_use]
+    pub fn new(ports: Ports) -> Arc<Self> {
+        Arc::new(Self { ports, actors: Registry::default() })
+    }
+
+    /// What the executor stands on.
+    #[must_use]
+    pub const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Carries out a command. When it returns an outcome, that is durable.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]; after [`ExecuteError::Unavailable`] the command may still take effect.
+    pub async fn execute(
+        &self,
+        stream: &Stream,
+        request: Request<A::Command>,
+    ) -> Result<Outcome<A::Event>, ExecuteError<A::Error>> {
+        self.ask(stream, |reply| Ask::Execute { request: Box::new(request), reply }).await
+    }
+
+    /// The state of a stream, true after the call began.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] when it cannot be had.
+    pub async fn confirmed(&self, stream: &Stream) -> Result<Confirmed<A::State>, ExecuteError<A::Error>> {
+        self.ask(stream, |reply| Ask::Confirm { reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        stream: &Stream,
+        ask: impl FnOnce(Reply<T, A>) -> Ask<A>,
+    ) -> Result<T, ExecuteError<A::Error>> {
+        let (reply, answer) = oneshot::channel();
+        self.actors
+            .send(stream, ask(reply), |queue| {
+                tokio::spawn(actor::Actor::new(self.ports.clone(), stream.clone(), queue).run());
+            })
+            .map_err(|registry::Full| ExecuteError::Overloaded)?;
+        let gone = |what: &str| ExecuteError::Unavailable(what.to_owned());
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(gone("the node is stopping")),
+            Err(_) => Err(gone("the log did not answer in time")),
+        }
+    }
+}
+
+/// The executor of conversations.
+pub type Conversations = Executor<Conversation>;

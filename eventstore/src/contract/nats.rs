@@ -1,0 +1,140 @@
+//! A private NATS server: on a free port, in a folder of its own, gone when it is dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// The variable that names the server's binary; `scripts/test` sets it.
+const BINARY: &str = "VERBATIM_TEST_NATS_SERVER";
+
+/// How long a server may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often a server that starts is looked at.
+const START_POLL: Duration = Duration::from_millis(5);
+
+/// A server with JetStream that syncs every record to disk, as Verbatim wants it to be run.
+#[derive(Debug)]
+pub struct NatsServer {
+    folder: TempDir,
+    port: u16,
+    process: Child,
+}
+
+impl NatsServer {
+    /// Starts a server and waits until it takes connections.
+    ///
+    /// # Panics
+    /// When no binary is found or it does not start: the test cannot go on.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (process, port) = launch(folder.path(), None).await;
+        Self { folder, port, process }
+    }
+
+    /// Where it takes connections.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// A new connection, which is made again whenever the server is back.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn client(&self) -> Client {
+        ConnectOptions::new()
+            .reconnect_delay_callback(|_| Duration::from_millis(20))
+            .connect(self.url())
+            .await
+            .expect("a private nats-server answers")
+    }
+
+    /// Ends it as a crash does (SIGKILL). Its folder stays.
+    ///
+    /// # Panics
+    /// When its process cannot be ended.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("an own process can be ended");
+        self.process.wait().expect("an own process can be waited for");
+    }
+
+    /// Starts it again after [`Self::kill`], in the same folder and on the same port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        (self.process, self.port) = launch(self.folder.path(), Some(self.port)).await;
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        // One that has ended already cannot be ended again.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts a server in a folder and returns it with its port, a free one if none is given.
+async fn launch(folder: &Path, port: Option<u16>) -> (Child, u16) {
+    let (config, log) = (folder.join("nats.conf"), folder.join("nats.log"));
+    let listen = port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
+    // JSON strings are strings of the server's configuration too.
+    let settings = format!(
+        "listen: \"127.0.0.1:{listen}\"\nports_file_dir: {:?}\njetstream {{ store_dir: {:?}, sync_interval: always }}\n",
+        folder.display().to_string(),
+        folder.join("data").display().to_string(),
+    );
+    std::fs::write(&config, settings).expect("a temporary folder can be written");
+    let output = std::fs::File::create(&log).expect("a temporary folder can be written");
+    let mut process = Command::new(binary())
+        .arg("--config")
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(output)
+        .spawn()
+        .expect("the nats-server binary can be run");
+    // The server writes this file once it listens, and JetStream was started before that.
+    let ports = folder.join(format!("nats-server_{}.ports", process.id()));
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let written = std::fs::read_to_string(&ports).ok();
+        if let Some(port) = written.as_deref().and_then(listening_port) {
+            return (process, port);
+        }
+        if process.try_wait().is_ok_and(|status| status.is_some()) || Instant::now() > deadline {
+            let _ = process.kill();
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            panic!("the private nats-server did not start:\n{log}");
+        }
+        sleep(START_POLL).await;
+    }
+}
+
+/// The port in a file that reads `{"nats":["nats://127.0.0.1:4222"],…}`; none while it is half written.
+fn listening_port(text: &str) -> Option<u16> {
+    let ports: serde_json::Value = serde_json::from_str(text).ok()?;
+    ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
+}
+
+/// The server's binary: the one that `scripts/test` names, the one that it fetched, the one on PATH.
+/// It fetches one only when the one on PATH is too old, so a fetched one goes first.
+fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os(BINARY) {
+        return named.into();
+    }
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/nats-server");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::iter::once(fetched)
+        .chain(std::env::split_paths(&path).map(|folder| folder.join("nats-server")))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| {
+            panic!("no nats-server: run scripts/test, which fetches one, or name its binary in {BINARY}")
+        })
+}

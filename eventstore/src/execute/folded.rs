@@ -1,0 +1,204 @@
+//! A stream's state in memory: loaded from a snapshot and the tail of the log, and kept up with it.
+
+use domain::{CommitId, Timestamp};
+
+use super::known::KnownCommands;
+use super::{ExecuteError, Ports};
+use crate::codec::DecodeError;
+use crate::envelope::{Commit, Logged};
+use crate::log::{ReadError, Record};
+use crate::snapshot::Snapshot;
+use crate::subject::Stream;
+
+/// Records read at a time.
+const PAGE: usize = 1_000;
+/// Events after which a new snapshot is worth its writing; a large state waits for more of them.
+const SNAPSHOT_EVENTS: u64 = 256;
+const SNAPSHOT_BYTES_PER_EVENT: u64 = 256;
+
+/// Why a state could not be had.
+pub(super) enum FoldError {
+    Unavailable(String),
+    Undecodable(String),
+}
+
+impl From<ReadError> for FoldError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(what) => Self::Unavailable(what),
+            ReadError::Damaged { .. } => Self::Undecodable(error.to_string()),
+        }
+    }
+}
+
+impl From<DecodeError> for FoldError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Keys(error) => Self::Unavailable(error.to_string()),
+            DecodeError::Undecodable { .. } => Self::Undecodable(error.to_string()),
+        }
+    }
+}
+
+impl<E> From<FoldError> for ExecuteError<E> {
+    fn from(error: FoldError) -> Self {
+        match error {
+            FoldError::Unavailable(what) => Self::Unavailable(what),
+            FoldError::Undecodable(what) => Self::Undecodable(what),
+        }
+    }
+}
+
+/// A state and where in its stream it is true.
+pub(super) struct Folded<A: Logged> {
+    pub(super) state: A::State,
+    /// The sequence of the newest commit in it; 0 when the stream is empty.
+    pub(super) head: u64,
+    head_commit: Option<CommitId>,
+    pub(super) version: u64,
+    pub(super) time: Timestamp,
+    /// The version at which the next snapshot is due.
+    snapshot_due: u64,
+}
+
+impl<A: Logged> Clone for Folded<A> {
+    fn clone(&self) -> Self {
+        Self { state: self.state.clone(), ..*self }
+    }
+}
+
+impl<A: Logged> Folded<A> {
+    fn empty() -> Self {
+        Self {
+            state: A::State::default(),
+            head: 0,
+            head_commit: None,
+            version: 0,
+            time: Timestamp::default(),
+            snapshot_due: SNAPSHOT_EVENTS,
+        }
+    }
+
+    /// Loads a stream, from its snapshot when there is one of this log and shape.
+    pub(super) async fn load(ports: &Ports, stream: &Stream, known: &mut KnownCommands) -> Result<Self, FoldError> {
+        let mut folded = match Self::from_snapshot(ports, stream).await? {
+            Some(folded) => folded,
+            None => Self::empty(),
+        };
+        *known = KnownCommands::above(folded.head);
+        folded.catch_up(ports, stream, known).await?;
+        Ok(folded)
+    }
+
+    async fn from_snapshot(ports: &Ports, stream: &Stream) -> Result<Option<Self>, FoldError> {
+        let Some(schema) = A::SNAPSHOT else { return Ok(None) };
+        let snapshot = match ports.snapshots.load(stream).await {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::warn!(%error, "a state is folded from the log alone");
+                return Ok(None);
+            }
+        };
+        if snapshot.schema != schema || snapshot.epoch != ports.log.epoch() || snapshot.head == 0 {
+            return Ok(None);
+        }
+        let there = ports.log.read_stream(stream, snapshot.head - 1, 1).await?;
+        let is_there = |record: &Record| {
+            record.sequence == snapshot.head
+                && crate::codec::commit_id(&record.payload) == Some(snapshot.commit_id)
+        };
+        if !there.first().is_some_and(is_there) {
+            tracing::warn!(stream = %stream, "a snapshot of another log is passed over");
+            return Ok(None);
+        }
+        Ok(A::restore(&snapshot.state).map(|state| Self {
+            state,
+            head: snapshot.head,
+            head_commit: Some(snapshot.commit_id),
+            version: snapshot.version,
+            time: snapshot.time,
+            snapshot_due: snapshot.version + SNAPSHOT_EVENTS,
+        }))
+    }
+
+    /// Folds what the log has beyond the head, and returns the ids of those commits with their
+    /// sequences.
+    pub(super) async fn catch_up(
+        &mut self,
+        ports: &Ports,
+        stream: &Stream,
+        known: &mut KnownCommands,
+    ) -> Result<Vec<(CommitId, u64)>, FoldError> {
+        let mut folded = Vec::new();
+        loop {
+            let records = ports.log.read_stream(stream, self.head, PAGE).await?;
+            if records.is_empty() {
+                return Ok(folded);
+            }
+            for commit in ports.codec.decode(&records).await? {
+                known.learn(&commit);
+                folded.push((commit.id, commit.sequence));
+                self.fold(&commit);
+            }
+        }
+    }
+
+    fn fold(&mut self, commit: &Commit) {
+        for recorded in &commit.events {
+            if let Some(event) = A::unwrap(&recorded.event) {
+                A::evolve(&mut self.state, event);
+            }
+            self.version = recorded.version;
+        }
+        self.advance(commit.id, commit.sequence, commit.time);
+    }
+
+    /// Says that the state now stands at this commit.
+    pub(super) fn advance(&mut self, commit: CommitId, sequence: u64, time: Timestamp) {
+        self.head = sequence;
+        self.head_commit = Some(commit);
+        self.time = self.time.max(time);
+    }
+
+    /// A snapshot to save, when one is due.
+    pub(super) fn due_snapshot(&mut self, ports: &Ports) -> Option<Snapshot> {
+        let schema = A::SNAPSHOT?;
+        if self.version < self.snapshot_due {
+            return None;
+        }
+        let state = A::snapshot(&self.state)?;
+        self.snapshot_due = self.version + SNAPSHOT_EVENTS + state.len() as u64 / SNAPSHOT_BYTES_PER_EVENT;
+        Some(Snapshot {
+            schema: schema.to_owned(),
+            epoch: ports.log.epoch(),
+            head: self.head,
+            commit_id: self.head_commit?,
+            version: self.version,
+            time: self.time,
+            state,
+        })
+    }
+}
+
+/// Reads the named commands of a stream's commits in `(from, to]`: the stretch between what the read
+/// model has and what an actor holds.
+pub(super) async fn learn_between(
+    ports: &Ports,
+    stream: &Stream,
+    known: &mut KnownCommands,
+    from: u64,
+) -> Result<(), FoldError> {
+    let to = known.floor;
+    let mut after = from;
+    while after < to {
+        let records = ports.log.read_stream(stream, after, PAGE).await?;
+        let Some(last) = records.last() else { break };
+        after = last.sequence;
+        for commit in ports.codec.decode(&records).await?.iter().filter(|c| c.sequence <= to) {
+            known.learn(commit);
+        }
+    }
+    known.floor = from;
+    Ok(())
+}

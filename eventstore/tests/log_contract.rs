@@ -1,0 +1,52 @@
+//! The contract suite on both logs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use eventstore::EventLog;
+use eventstore::contract::Home;
+use eventstore::contract::nats::NatsServer;
+use eventstore::embedded::EmbeddedLog;
+use eventstore::jetstream::{JetStreamConfig, JetStreamLog};
+use tempfile::TempDir;
+
+/// A folder with a SQLite log.
+struct EmbeddedHome(TempDir);
+
+#[async_trait]
+impl Home for EmbeddedHome {
+    async fn fresh() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    async fn open(&self) -> Arc<dyn EventLog> {
+        let path = self.0.path().join("log.db");
+        tokio::task::block_in_place(|| {
+            let open = tokio::runtime::Handle::current().block_on(EmbeddedLog::open(&path));
+            Arc::new(open.expect("the log opens"))
+        })
+    }
+}
+
+/// A NATS server with a JetStream log. Each opening has its own connection, as each node has.
+struct JetStreamHome(NatsServer);
+
+#[async_trait]
+impl Home for JetStreamHome {
+    async fn fresh() -> Self {
+        Self(NatsServer::start().await)
+    }
+
+    async fn open(&self) -> Arc<dyn EventLog> {
+        let config = JetStreamConfig::new(self.0.client().await, "contract");
+        Arc::new(JetStreamLog::open(config).await.expect("the log opens"))
+    }
+}
+
+mod embedded {
+    eventstore::log_contract!(super::EmbeddedHome);
+}
+
+mod jetstream {
+    eventstore::log_contract!(super::JetStreamHome);
+}

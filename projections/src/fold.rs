@@ -1,0 +1,287 @@
+//! Commits to row changes: a pure function, the same for every store.
+//!
+//! Any way of cutting the log into batches gives the same rows. Within a batch a row that changes many
+//! times is written once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::conversation;
+use domain::permission::Role;
+use domain::{CommandId, ConversationId, TenantId, Timestamp, UserId, user};
+use eventstore::envelope::{Commit, Event, Recorded};
+use eventstore::subject::Stream;
+
+use crate::commands::CommandRow;
+use crate::conversations::ConversationRow;
+use crate::members::{MemberRow, ReadMoveRow};
+use crate::messages::MessageRow;
+use crate::users::UserRow;
+
+/// Which rows a fold needs to know before it begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Conversations, each with the members of it that are concerned.
+    pub conversations: BTreeMap<ConversationId, BTreeSet<UserId>>,
+}
+
+/// Those of the rows under [`Keys`] that exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Conversations.
+    pub conversations: Vec<ConversationRow>,
+    /// Members of them.
+    pub members: Vec<MemberRow>,
+}
+
+/// What a fold changed: each row at most once, each list in the order of its keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Conversations as they are now.
+    pub conversations: Vec<ConversationRow>,
+    /// Members who joined or left, as they are now.
+    pub members: Vec<MemberRow>,
+    /// Members of whom only marks and counts changed, as they are now.
+    pub marks: Vec<MemberRow>,
+    /// New messages.
+    pub messages: Vec<MessageRow>,
+    /// New moves of receipt marks.
+    pub read_moves: Vec<ReadMoveRow>,
+    /// Users as they are now.
+    pub users: Vec<UserRow>,
+    /// New commands. One that is known already stays as it was first recorded.
+    pub commands: Vec<CommandRow>,
+}
+
+/// A commit that cannot follow from those before it: the log or the read model is damaged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the commit at sequence {sequence} of shard {shard} does not follow from those before: {what}")]
+pub struct FoldError {
+    /// The shard.
+    pub shard: u16,
+    /// The commit's sequence.
+    pub sequence: u64,
+    /// What does not fit.
+    pub what: &'static str,
+}
+
+/// The rows that folding these commits needs.
+#[must_use]
+pub fn keys(commits: &[Commit]) -> Keys {
+    let mut keys = Keys::default();
+    for commit in commits {
+        let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else { continue };
+        let members = keys.conversations.entry(*id).or_default();
+        let mut concerned = |user: &UserId| {
+            if !members.contains(user) {
+                members.insert(user.clone());
+            }
+        };
+        for recorded in &commit.events {
+            match &recorded.event {
+                Event::Conversation(
+                    conversation::Event::Created { members, .. }
+                    | conversation::Event::MembersAdded { members },
+                ) => members.iter().for_each(|(user, _)| concerned(user)),
+                Event::Conversation(conversation::Event::MemberLeft { member, .. }) => concerned(member),
+                Event::Conversation(conversation::Event::MessageSent(message)) => concerned(&message.sender),
+                Event::Read(event) => concerned(event.member()),
+                Event::User(_) => {}
+            }
+        }
+    }
+    keys
+}
+
+/// Folds commits over the rows that [`keys`] asked for. Commands recorded before `commands_since` are
+/// not kept.
+///
+/// # Errors
+/// [`FoldError`] for the first commit that does not follow from the rows.
+pub fn fold(rows: Rows, commits: Vec<Commit>, commands_since: Timestamp) -> Result<Changes, FoldError> {
+    let mut fold = Fold::over(rows);
+    for commit in commits {
+        let (shard, sequence) = (commit.shard, commit.sequence);
+        fold.commit(commit, commands_since).map_err(|what| FoldError { shard, sequence, what })?;
+    }
+    Ok(fold.changes())
+}
+
+#[derive(Default)]
+struct Fold {
+    conversations: BTreeMap<ConversationId, Entry>,
+    messages: Vec<MessageRow>,
+    read_moves: Vec<ReadMoveRow>,
+    users: BTreeMap<(TenantId, UserId), UserRow>,
+    commands: BTreeMap<(String, CommandId), CommandRow>,
+}
+
+/// A conversation with those of its members that are concerned.
+#[derive(Default)]
+struct Entry {
+    row: Option<ConversationRow>,
+    is_changed: bool,
+    members: BTreeMap<UserId, (MemberRow, Change)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    None,
+    Marks,
+    Membership,
+}
+
+type Folded<T = ()> = Result<T, &'static str>;
+
+impl Fold {
+    fn over(rows: Rows) -> Self {
+        let mut fold = Self::default();
+        for row in rows.conversations {
+            let entry = fold.conversations.entry(row.id).or_default();
+            entry.row = Some(row);
+        }
+        for row in rows.members {
+            let entry = fold.conversations.entry(row.conversation).or_default();
+            entry.members.insert(row.user.clone(), (row, Change::None));
+        }
+        fold
+    }
+
+    fn commit(&mut self, commit: Commit, commands_since: Timestamp) -> Folded {
+        let Commit { stream, events, time: at, sequence, .. } = commit;
+        if at >= commands_since {
+            self.remember(&stream, &events, sequence, at);
+        }
+        match stream {
+            Stream::Conversation(tenant, id) => {
+                for recorded in events {
+                    let Event::Conversation(event) = recorded.event else { return Err(FOREIGN) };
+                    self.happened((&tenant, id), event, recorded.version, at)?;
+                }
+            }
+            Stream::Reads(_, id) => {
+                let entry = self.conversations.entry(id).or_default();
+                for recorded in events {
+                    let Event::Read(event) = recorded.event else { return Err(FOREIGN) };
+                    let (member, change) = entry.member(event.member())?;
+                    *change = (*change).max(Change::Marks);
+                    self.read_moves.extend(member.read(&event, at));
+                }
+            }
+            Stream::User(tenant, id) => {
+                for recorded in events {
+                    let Event::User(event) = recorded.event else { return Err(FOREIGN) };
+                    let user::Event::ProfileUpdated { user, .. } = &event;
+                    if *user != id {
+                        return Err("a profile of another user than the stream's");
+                    }
+                    let row = UserRow::updated(tenant.clone(), event);
+                    self.users.insert((tenant.clone(), id.clone()), row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, stream: &Stream, events: &[Recorded], sequence: u64, recorded_at: Timestamp) {
+        let mut last = None;
+        for command in events.iter().filter_map(|recorded| recorded.command) {
+            // A command's events lie beside each other.
+            if last.replace(command.id) == Some(command.id) {
+                continue;
+            }
+            self.commands.entry((stream.subject(), command.id)).or_insert_with_key(|(stream, id)| CommandRow {
+                stream: stream.clone(),
+                id: *id,
+                fingerprint: command.fingerprint,
+                sequence,
+                recorded_at,
+            });
+        }
+    }
+
+    fn happened(
+        &mut self,
+        (tenant, id): (&TenantId, ConversationId),
+        event: conversation::Event,
+        version: u64,
+        at: Timestamp,
+    ) -> Folded {
+        let entry = self.conversations.entry(id).or_default();
+        match event {
+            conversation::Event::Created { kind, owner, members, about, .. } => {
+                if entry.row.is_some() {
+                    return Err("a conversation that exists is created");
+                }
+                entry.row = Some(ConversationRow::created((tenant.clone(), id), kind, owner, about, at));
+                entry.join(members, at)?;
+            }
+            conversation::Event::MembersAdded { members } => entry.join(members, at)?,
+            conversation::Event::MemberLeft { member, new_owner } => {
+                let (leaving, change) = entry.member(&member)?;
+                *change = Change::Membership;
+                let was_active = leaving.is_active;
+                leaving.left();
+                let row = entry.row()?;
+                row.member_count = row.member_count.saturating_sub(u64::from(was_active));
+                row.left(&member, new_owner);
+            }
+            conversation::Event::MessageSent(message) => {
+                let (sender, change) = entry.member(&message.sender)?;
+                *change = (*change).max(Change::Marks);
+                let sender_seq = sender.sent(message.ordinal, at);
+                entry.row()?.sent(message.ordinal, at);
+                self.messages.push(MessageRow::sent(id, message, sender_seq, version, at));
+            }
+        }
+        entry.is_changed = true;
+        entry.row()?.updated_at = at;
+        Ok(())
+    }
+
+    fn changes(mut self) -> Changes {
+        let mut changes = Changes::default();
+        for entry in self.conversations.into_values() {
+            changes.conversations.extend(entry.row.filter(|_| entry.is_changed));
+            for (member, change) in entry.members.into_values() {
+                match change {
+                    Change::None => {}
+                    Change::Marks => changes.marks.push(member),
+                    Change::Membership => changes.members.push(member),
+                }
+            }
+        }
+        self.messages.sort_by_key(|row| (row.conversation, row.ordinal));
+        self.read_moves
+            .sort_by(|a, b| (a.conversation, &a.user, a.ordinal).cmp(&(b.conversation, &b.user, b.ordinal)));
+        changes.messages = self.messages;
+        changes.read_moves = self.read_moves;
+        changes.users = self.users.into_values().collect();
+        changes.commands = self.commands.into_values().collect();
+        changes
+    }
+}
+
+const FOREIGN: &str = "an event of another kind of stream";
+
+impl Entry {
+    fn row(&mut self) -> Folded<&mut ConversationRow> {
+        self.row.as_mut().ok_or("the conversation was never created")
+    }
+
+    fn member(&mut self, user: &UserId) -> Folded<&mut (MemberRow, Change)> {
+        self.members.get_mut(user).ok_or("the user was never a member")
+    }
+
+    fn join(&mut self, joining: Vec<(UserId, Role)>, at: Timestamp) -> Folded {
+        let row = self.row.as_mut().ok_or("the conversation was never created")?;
+        for (user, role) in joining {
+            let (member, change) = self.members.entry(user).or_insert_with_key(|user| {
+                (MemberRow::stranger(row.id, row.tenant.clone(), user.clone()), Change::Membership)
+            });
+            *change = Change::Membership;
+            row.member_count += u64::from(!member.is_active);
+            member.joined(role, row.next_standing(), row.last_ordinal, at);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! The ports of a store: [`ReadModel`] answers what people ask, [`ProjectionStore`] takes in what the
+//! projector folded. Every store passes the suite in `contract`.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use domain::{ConversationId, MessageId, TenantId, Timestamp, UserId};
+use eventstore::consumer::Checkpoint;
+use eventstore::facts::FactStore;
+use eventstore::snapshot::SnapshotStore;
+
+use crate::fold::{Changes, Keys, Rows};
+use crate::view::{
+    ConversationPage, ConversationView, ListCursor, Memberships, MessagePage, MessageRange, MessageView,
+    Profile, Receipt,
+};
+
+/// Why a store could not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away or busy: the same may succeed later.
+    #[error("the read model is unavailable: {0}")]
+    Unavailable(String),
+    /// The database holds, or was given, what it must not hold: it will not heal by itself.
+    #[error("the read model is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Why a batch was not applied. Nothing of it was.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The checkpoint is not where the batch began: someone else applied in the meantime.
+    #[error("the checkpoint of shard {shard} is not at sequence {expected} any more")]
+    Superseded {
+        /// The shard.
+        shard: u16,
+        /// Where the batch began.
+        expected: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a projector folded out of a run of commits of one shard.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where the shard's checkpoint must be.
+    pub from: Checkpoint,
+    /// Where it is afterwards.
+    pub to: Checkpoint,
+    /// The rows.
+    pub changes: Changes,
+}
+
+/// What people read. Every answer comes out of one snapshot of the database. Who is not an active
+/// member of a conversation gets the answer of one that does not exist.
+#[async_trait]
+pub trait ReadModel: FactStore + SnapshotStore {
+    /// A page of the conversations of which the user is an active member: newest activity first, among
+    /// equals the greater id first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn conversations(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        limit: u32,
+        cursor: Option<ListCursor>,
+    ) -> Result<ConversationPage, StoreError>;
+
+    /// One conversation; `None` when there is none for this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn conversation(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        id: ConversationId,
+    ) -> Result<Option<ConversationView>, StoreError>;
+
+    /// A page of a conversation's messages; `None` when there is no such conversation for this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn messages(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        range: MessageRange,
+    ) -> Result<Option<MessagePage>, StoreError>;
+
+    /// Those of the messages that exist for this user, in the order they were asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn hydrate(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        ids: &[MessageId],
+    ) -> Result<Vec<MessageView>, StoreError>;
+
+    /// How many messages of others are above the user's read mark; `None` when there is no such
+    /// conversation for this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn unread(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+    ) -> Result<Option<u64>, StoreError>;
+
+    /// The conversations of which the user is an active member, and the checkpoints they are as of.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError>;
+
+    /// The active members of a conversation, the longest-standing first; none when it does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn members_of(
+        &self,
+        tenant: &TenantId,
+        conversation: ConversationId,
+    ) -> Result<Vec<UserId>, StoreError>;
+
+    /// The profiles of those of the users that have one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn profiles(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+    ) -> Result<BTreeMap<UserId, Profile>, StoreError>;
+
+    /// Who but its sender has read a message, and since when, by user; who left meanwhile is among them.
+    /// Empty when there is no such message for this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn read_by(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Vec<Receipt>, StoreError>;
+}
+
+/// Where a projector puts what it folded.
+#[async_trait]
+pub trait ProjectionStore: Send + Sync + 'static {
+    /// The shard's checkpoint; `None` when nothing of it was taken in yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn checkpoint(&self, shard: u16) -> Result<Option<Checkpoint>, StoreError>;
+
+    /// The rows under these keys. What comes is at least as new as the last checkpoint that was read;
+    /// that nothing changed since is what [`ProjectionStore::apply`] makes sure of.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn load(&self, keys: &Keys) -> Result<Rows, StoreError>;
+
+    /// Applies a batch and moves the checkpoint, in one transaction.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing was applied then.
+    async fn apply(&self, batch: &Batch) -> Result<(), ApplyError>;
+
+    /// Forgets up to `limit` commands that were recorded before this time, and says how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn prune_commands(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}

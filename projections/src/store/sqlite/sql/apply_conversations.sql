@@ -1,0 +1,17 @@
+INSERT INTO conversations (
+    conversation_id, tenant_id, kind, name, description, avatar, owner_id,
+    created_at, updated_at, activity_at, last_ordinal, joins, member_count
+)
+SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+       value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+FROM json_each(?1) WHERE true
+ON CONFLICT (conversation_id) DO UPDATE SET
+    name = excluded.name,
+    description = excluded.description,
+    avatar = excluded.avatar,
+    owner_id = excluded.owner_id,
+    updated_at = excluded.updated_at,
+    activity_at = excluded.activity_at,
+    last_ordinal = excluded.last_ordinal,
+    joins = excluded.joins,
+    member_count = excluded.member_count

@@ -1,0 +1,6 @@
+INSERT INTO messages (
+    conversation_id, ordinal, sender_id, sender_seq, kind, content, reply_to, sent_at, recorded_at, version
+)
+SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+       value ->> 7, value ->> 8, value ->> 9
+FROM json_each(?1)

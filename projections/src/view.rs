@@ -1,0 +1,148 @@
+//! What the queries answer: read models as people see them, in the words of the domain.
+
+use domain::conversation::{Kind, MessageKind};
+use domain::permission::Role;
+use domain::{ConversationId, MessageId, Ordinal, Timestamp, UserId};
+
+/// How many members a [`ConversationView`] carries at most.
+pub const MEMBERS_IN_VIEW: usize = 20;
+
+/// Where a page of the conversation list begins: after this conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListCursor {
+    /// The activity of the last conversation that was seen.
+    pub activity_at: Timestamp,
+    /// That conversation.
+    pub id: ConversationId,
+}
+
+/// A page of a user's conversations, newest activity first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationPage {
+    /// The conversations.
+    pub items: Vec<ConversationView>,
+    /// Whether there are more after the last one.
+    pub has_more: bool,
+}
+
+/// A conversation as one of its active members sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationView {
+    /// The conversation.
+    pub id: ConversationId,
+    /// Direct or group.
+    pub kind: Kind,
+    /// What a group is called; `None` when erased, and for a direct conversation.
+    pub name: Option<String>,
+    /// What a group is about; `None` when it has none, when erased, and for a direct conversation.
+    pub description: Option<String>,
+    /// A group's picture; `None` when it has none, when erased, and for a direct conversation.
+    pub avatar: Option<String>,
+    /// The owner of a group.
+    pub owner: Option<UserId>,
+    /// The text of the newest message; `None` when there is none or it was erased.
+    pub last_message: Option<String>,
+    /// When the newest message was sent, as people see it.
+    pub last_message_at: Option<Timestamp>,
+    /// When the creation was recorded.
+    pub created_at: Timestamp,
+    /// When the newest event of the conversation was recorded. Read marks are not among them.
+    pub updated_at: Timestamp,
+    /// When the newest message was recorded, or the creation when there is none: lists sort by it.
+    pub activity_at: Timestamp,
+    /// How many messages of others are above the asking user's read mark.
+    pub unread_count: u64,
+    /// How many active members there are.
+    pub member_count: u64,
+    /// The first [`MEMBERS_IN_VIEW`] active members, the longest-standing first.
+    pub members: Vec<MemberView>,
+    /// The ordinal of the newest message; 0 when there is none.
+    pub last_ordinal: u64,
+}
+
+impl ConversationView {
+    /// The cursor of the page that begins after this conversation.
+    #[must_use]
+    pub const fn cursor(&self) -> ListCursor {
+        ListCursor { activity_at: self.activity_at, id: self.id }
+    }
+}
+
+/// A member as the other members see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// The member.
+    pub user_id: UserId,
+    /// What the member may do.
+    pub role: Role,
+    /// When the member joined, the last time.
+    pub joined_at: Timestamp,
+    /// When the member last read something new here; sending a message is reading too.
+    pub last_read_at: Option<Timestamp>,
+    /// Whether the user is a member now.
+    pub is_active: bool,
+    /// What the user is called; `None` when unknown or erased.
+    pub name: Option<String>,
+    /// The user's picture; `None` when there is none, or it is erased.
+    pub avatar: Option<String>,
+}
+
+/// Which messages of a conversation are asked for. Without `before` and `after` the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRange {
+    /// The most messages to answer.
+    pub limit: u32,
+    /// Only messages below this one, the nearest to it.
+    pub before: Option<Ordinal>,
+    /// Only messages above this one, the nearest to it.
+    pub after: Option<Ordinal>,
+}
+
+/// A page of messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessagePage {
+    /// The messages, oldest first.
+    pub items: Vec<MessageView>,
+    /// Whether there are more in the direction that was asked for: newer ones with `after`, else older.
+    pub has_more: bool,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageView {
+    /// Its conversation and ordinal.
+    pub id: MessageId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// Its type.
+    pub kind: MessageKind,
+    /// Its text; `None` when it was erased.
+    pub content: Option<String>,
+    /// The message it answers, in the same conversation.
+    pub reply_to: Option<Ordinal>,
+    /// When it was sent, as people see it.
+    pub sent_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+/// What a user may see, and how far the read model had come, out of one snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memberships {
+    /// The checkpoint of each shard that has one: shard and sequence.
+    pub checkpoints: Vec<(u16, u64)>,
+    /// The conversations of which the user is an active member.
+    pub conversations: Vec<ConversationId>,
+}
+
+/// What a user is called and looks like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that others see; `None` when erased.
+    pub name: Option<String>,
+    /// The picture that others see.
+    pub avatar: Option<String>,
+}
+
+/// Who has read a message, and since when.
+pub type Receipt = (UserId, Timestamp);

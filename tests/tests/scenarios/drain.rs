@@ -1,0 +1,39 @@
+//! SIGTERM: the server ends of its own accord and loses nothing that it accepted.
+
+use tests::load::{Load, Way, check};
+use tests::{TestServer, socket};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_asked_to_end_keeps_what_it_accepted() {
+    let mut server = TestServer::start().await;
+    let users = [
+        ("ann", Way::Http), ("bob", Way::Http), ("cat", Way::Http),
+        ("dan", Way::Socket(32)), ("eve", Way::Socket(32)),
+    ];
+    let names: Vec<_> = users.iter().map(|(name, _)| *name).collect();
+    let chat = server.client("ann").group("Garden", &names).await.id;
+    let load = Load::start(&server.folder, std::slice::from_ref(&chat), &users);
+    for _ in 0..3 {
+        load.server_at(Some(server.address()));
+        load.more(200).await;
+        let status = server.terminate().await;
+        assert!(status.success(), "it ended badly: {status}");
+        load.server_at(None);
+        server.restart().await;
+    }
+    load.server_at(Some(server.address()));
+    let ledgers = load.finish().await;
+    check(&ledgers, &chat, &server.client("ann").messages(&chat).await);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_closes_its_sockets_and_does_not_wait_for_them() {
+    let mut server = TestServer::start().await;
+    let mut polite = server.socket("ann").await;
+    // One that never reads, and so never answers the closing handshake.
+    let token = server.folder.token("bob");
+    let deaf = socket::open(server.address(), "/ws", Some(&token), None).await.unwrap();
+    assert!(server.terminate().await.success());
+    polite.closed().await;
+    drop(deaf);
+}

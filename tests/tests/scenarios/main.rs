@@ -1,0 +1,28 @@
+//! What the system shows from outside: a module per scenario, each against real `verbatim` processes with
+//! data folders of their own.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what is not there ends the scenario, and the line says which expectation it was"
+)]
+
+mod architecture;
+mod bad_frames;
+mod bad_input;
+mod bad_tokens;
+mod conversations;
+mod delivery;
+mod drain;
+mod erasure;
+mod import;
+mod kills;
+mod large;
+mod messages;
+mod ordering;
+mod own_writes;
+mod repeats;
+mod search;
+mod slow_reader;
+mod sockets;
+mod start;
+mod unread;

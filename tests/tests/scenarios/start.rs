@@ -1,0 +1,153 @@
+//! From an empty folder to a first request, and what the command line promises.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tests::{Client, Folder, Process, TestServer, eventually, report, token};
+
+#[tokio::test]
+async fn the_first_start_says_what_it_runs_and_the_printed_command_works() {
+    let mut server = TestServer::start().await;
+    let data = server.folder.data();
+    let address = server.address().to_owned();
+    let said = eventually("the server prints a command to try it", || {
+        let said = server.process().stdout();
+        std::future::ready(said.contains("Bearer ").then_some(said.clone()).ok_or(said))
+    })
+    .await;
+    assert!(said.to_lowercase().contains("embedded"), "which mode: {said}");
+    assert!(said.contains(data.to_str().unwrap()), "where the data lies: {said}");
+    let command = &said[said.find("curl").unwrap()..];
+    assert!(command.contains(&format!("http://{address}/")), "{command}");
+    let token = command.split_once("Bearer ").unwrap().1;
+    let token = token.split(['\'', '"', ' ', '\n']).next().unwrap();
+    server.with_token(token).get("/conversations").send().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_second_start_is_quick_and_keeps_what_there_was() {
+    let mut server = TestServer::start().await;
+    let group = server.client("ann").group("Garden", &["bob"]).await;
+    let sent = server.client("ann").say(&group.id, "still here?").await;
+    assert!(server.terminate().await.success());
+    let start = Instant::now();
+    server.restart().await;
+    let took = start.elapsed();
+    report(&format!("the second start was ready after {took:?}"));
+    assert!(took < Duration::from_secs(15), "the second start took {took:?}");
+    assert_eq!(server.client("bob").messages(&group.id).await, [sent]);
+}
+
+#[tokio::test]
+async fn health_readiness_and_metrics_need_no_token() {
+    let server = TestServer::start().await;
+    let nobody = server.anonymous();
+    nobody.get("/health").send().await.expect(200);
+    nobody.get("/ready").send().await.expect(200);
+    let group = server.client("ann").group("Garden", &["bob"]).await;
+    server.client("ann").say(&group.id, "counted").await;
+    let metrics = nobody.get("/metrics").send().await.expect(200);
+    assert!(metrics.header("content-type").starts_with("text/plain"), "{}", metrics.header("content-type"));
+    let lines = metrics.text();
+    assert!(lines.lines().any(|line| line.starts_with("# TYPE ")), "{lines}");
+    assert!(!lines.contains(&group.id), "a metric names a conversation: {lines}");
+}
+
+#[tokio::test]
+async fn the_token_command_prints_a_token_and_nothing_else() {
+    let server = TestServer::start().await;
+    let printed = server.folder.run(["token", "--user", "ann"]).await.succeeded();
+    let printed = printed.stdout.strip_suffix('\n').unwrap().to_owned();
+    assert!(!printed.contains(char::is_whitespace), "{printed}");
+    assert_eq!(token::decoded(&printed)["sub"], "ann");
+    let ann = server.with_token(&printed);
+    let group = ann.group("Garden", &["bob"]).await;
+    assert_eq!(group.owner_id.as_deref(), Some("ann"));
+
+    let options = ["token", "--user", "7", "--name", "Bích Ngọc", "--tenant", "acme", "--ttl", "30m"];
+    let printed = server.folder.run(options).await.succeeded();
+    let claims = token::decoded(printed.stdout.trim());
+    assert_eq!(claims["name"], "Bích Ngọc");
+    assert_eq!(claims["tenant"], "acme");
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 30 * 60);
+    let seven = server.with_token(printed.stdout.trim()).group("Garden", &[]).await;
+    assert_eq!(seven.members[0].user_id, "7");
+    assert_eq!(seven.members[0].user.name.as_deref(), Some("Bích Ngọc"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_secret_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = TestServer::start().await;
+    for name in ["jwt-secret", "keys.db"] {
+        let mode = server.folder.data().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+    }
+    assert!(server.folder.secret().len() >= 32, "the secret is short");
+}
+
+#[tokio::test]
+async fn two_folders_have_two_secrets() {
+    let (one, other) = (TestServer::start().await, TestServer::start().await);
+    assert_ne!(one.folder.secret(), other.folder.secret());
+    let foreign = other.folder.token("ann");
+    one.with_token(&foreign).get("/conversations").send().await.expect(401).problem();
+}
+
+#[tokio::test]
+async fn a_data_folder_belongs_to_one_process() {
+    let mut server = TestServer::start().await;
+    let log = tests::corpus::generated(server.folder.scratch(), "2004-01-01", 10, 2);
+    let import = ["import".into(), "irc".into(), log.into_os_string()];
+    let second: [Vec<std::ffi::OsString>; 3] = [
+        ["serve", "--listen", "127.0.0.1:0"].map(Into::into).to_vec(),
+        vec!["rebuild".into()],
+        import.to_vec(),
+    ];
+    for args in second {
+        let refused = server.folder.run(&args).await;
+        assert!(!refused.status.success(), "{args:?} ran beside the server");
+        let said = refused.stderr.to_lowercase();
+        assert!(
+            said.contains("another process") || said.contains("in use") || said.contains("locked"),
+            "not a clear error: {said}"
+        );
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    assert!(server.process().is_running());
+    server.client("ann").group("Garden", &["bob"]).await;
+}
+
+#[tokio::test]
+async fn what_the_command_line_does_not_understand_is_an_error() {
+    let folder = Folder::new();
+    for args in [&["serve", "--listen", "nowhere"][..], &["dance"], &["import", "irc", "no-such-file"]] {
+        let refused = folder.run(args).await;
+        assert!(!refused.status.success(), "{args:?}: {refused:?}");
+        assert!(!refused.stderr.is_empty() && !refused.stderr.contains("panicked"), "{refused:?}");
+    }
+    let help = Process::spawn(["serve", "--help"]).wait().await.succeeded().stdout;
+    for flag in ["--listen", "--data", "VERBATIM_LISTEN", "VERBATIM_DATA"] {
+        assert!(help.contains(flag), "the help does not name {flag}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn what_people_write_and_what_they_show_to_enter_is_not_in_the_output() {
+    let mut server = TestServer::start().await;
+    let ann = server.folder.token("ann");
+    let client: Client = server.with_token(&ann);
+    let group = client.group("zebrafish-name", &["bob"]).await;
+    client.say(&group.id, "zebrafish-text").await;
+    let unknown = json!({"conversationId": group.id, "content": "zebrafish-refused", "type": "CAROUSEL"});
+    client.post("/conversations/messages", &unknown).send().await;
+    client.get("/conversations/messages/search?q=zebrafish").send().await.expect(200);
+    let mut socket = server.socket("ann").await;
+    socket.say(&group.id, "zebrafish-socket").await;
+    socket.send_raw("zebrafish-garbage").await;
+    let _: Value = socket.wait("message_error").await;
+    let said = format!("{}{}", server.process().stdout(), server.process().stderr());
+    assert!(!said.contains("zebrafish"), "{said}");
+    assert!(!said.contains(&ann), "a token: {said}");
+}
