@@ -62,11 +62,14 @@ pub async fn verify(log: &dyn EventLog, checkpoint: &Checkpoint) -> Result<(), R
     if checkpoint.epoch != log.epoch() {
         return Err(ResumeError::ForeignEpoch { checkpoint: checkpoint.epoch, log: log.epoch() });
     }
-    let Some(seen) = checkpoint.commit_id else { return Ok(()) };
     let (shard, sequence) = (checkpoint.shard, checkpoint.sequence);
+    if sequence == 0 && checkpoint.commit_id.is_none() {
+        return Ok(());
+    }
     let page = log.read(shard, sequence.saturating_sub(1), 1).await?;
-    match page.first() {
-        Some(record) if record.sequence == sequence && commit_id(&record.payload) == Some(seen) => Ok(()),
+    let there = page.first().filter(|record| record.sequence == sequence);
+    match there.and_then(|record| commit_id(&record.payload)) {
+        Some(found) if Some(found) == checkpoint.commit_id => Ok(()),
         _ => Err(ResumeError::ForeignCommit { shard, sequence }),
     }
 }

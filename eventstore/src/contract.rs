@@ -51,6 +51,7 @@ macro_rules! log_contract {
             appending::a_commit_is_there_whole_or_not_at_all,
             appending::a_commit_over_the_cap_is_refused,
             appending::a_repeated_commit_id_adds_no_second_record,
+            appending::a_commit_id_counts_within_its_stream,
             appending::ids_of_the_outside_stay_within_their_stream,
             appending::the_reads_lane_is_apart_from_its_conversation,
             appending::every_shard_owns_its_streams,

@@ -7,10 +7,12 @@
 //! head of the stream was confirmed at the log after the command had arrived.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::conversation::Conversation;
 use domain::{Timestamp, UserId};
+use rand::RngExt;
 use tokio::sync::oneshot;
 
 use crate::codec::Codec;
@@ -35,6 +37,11 @@ use registry::Registry;
 
 /// How long a command is waited for before its outcome is given up as unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the database is waited for before the log is asked instead.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+/// The first pause before something is tried again; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the executor stands on.
 #[derive(Clone)]
@@ -142,11 +149,41 @@ pub struct Confirmed<S> {
     pub state: S,
     /// The head of the stream.
     pub position: Position,
+    /// When its newest event was recorded.
+    pub time: Timestamp,
+}
+
+/// The newest sequence of each shard that this node has met. The shard's end is there or further.
+#[derive(Clone)]
+struct Met(Arc<[AtomicU64]>);
+
+impl Met {
+    fn new(shards: u16) -> Self {
+        Self((0..shards).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn raise(&self, shard: u16, sequence: u64) {
+        if let Some(met) = self.0.get(usize::from(shard)) {
+            met.fetch_max(sequence, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, shard: u16) -> u64 {
+        self.0.get(usize::from(shard)).map_or(0, |met| met.load(Ordering::Relaxed))
+    }
+}
+
+/// Waits about this long, and returns twice as long for the next time.
+async fn rest(pause: Duration) -> Duration {
+    let jitter = rand::rng().random_range(0.5..1.5);
+    tokio::time::sleep(pause.mul_f64(jitter)).await;
+    (pause * 2).min(LONGEST_PAUSE)
 }
 
 /// Carries out the commands of one kind of aggregate.
 pub struct Executor<A: Logged> {
     ports: Ports,
+    met: Met,
     actors: Registry<Ask<A>>,
 }
 
@@ -154,7 +191,8 @@ impl<A: Logged> Executor<A> {
     /// An executor on these ports. Clones of it share its actors through the `Arc`.
     #[must_use]
     pub fn new(ports: Ports) -> Arc<Self> {
-        Arc::new(Self { ports, actors: Registry::default() })
+        let met = Met::new(ports.log.shards());
+        Arc::new(Self { ports, met, actors: Registry::default() })
     }
 
     /// What the executor stands on.
@@ -191,7 +229,8 @@ impl<A: Logged> Executor<A> {
         let (reply, answer) = oneshot::channel();
         self.actors
             .send(stream, ask(reply), |queue| {
-                tokio::spawn(actor::Actor::new(self.ports.clone(), stream.clone(), queue).run());
+                let (ports, met) = (self.ports.clone(), self.met.clone());
+                tokio::spawn(actor::Actor::new(ports, met, stream.clone(), queue).run());
             })
             .map_err(|registry::Full| ExecuteError::Overloaded)?;
         let gone = |what: &str| ExecuteError::Unavailable(what.to_owned());

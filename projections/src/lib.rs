@@ -2,17 +2,27 @@
 //!
 //! In reading order: [`store`] is the port and [`view`] what its queries answer; [`fold`] turns commits
 //! into row changes, with a module per read model ([`conversations`], [`members`], [`messages`],
-//! [`users`], [`commands`]).
+//! [`users`], [`commands`]); [`intake`] takes a run of commits into a store, [`projector`] does so for as
+//! long as the log grows, and [`rebuild`] fills a new generation beside the live one. [`store::sqlite`] is
+//! the store of an embedded node.
 
 pub mod commands;
 pub mod conversations;
+mod feed;
 pub mod fold;
+pub mod intake;
 pub mod members;
 pub mod messages;
+pub mod projector;
+pub mod rebuild;
 pub mod store;
 pub mod users;
 pub mod view;
 
+pub use feed::FeedError;
+pub use projector::{Projector, ProjectorStatus, ProjectorStatuses};
+pub use rebuild::rebuild;
+pub use store::sqlite::SqliteReadModel;
 pub use store::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 pub use view::{
     ConversationPage, ConversationView, ListCursor, MemberView, Memberships, MessagePage, MessageRange,

@@ -15,6 +15,9 @@ use crate::view::{
     Profile, Receipt,
 };
 
+mod spelling;
+pub mod sqlite;
+
 /// Why a store could not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {

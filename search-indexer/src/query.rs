@@ -1,11 +1,34 @@
 //! The questions and the answers.
+//!
+//! A query is one tantivy query of three parts that must all be true: the words, the filters, and the
+//! scope (tenant, and the conversations of the one who asks). What is found, counted and counted by
+//! facet is what that whole query matches, so nothing outside the scope shows in any number.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use domain::conversation::MessageKind;
-use domain::{ConversationId, MessageId, TenantId, Timestamp, UserId};
+use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::Position;
+use tantivy::query::{BooleanQuery, Occur, PhraseQuery, Query, TermQuery};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{TantivyError, Term};
+
+use crate::index::Snapshot;
+use crate::schema::Fields;
+
+mod grammar;
+mod matches;
+mod scope;
+
+#[cfg(test)]
+mod tests;
+
+use grammar::Clause;
+use matches::{Matches, Place};
+use scope::Scope;
 
 /// The most characters a query may have.
 pub const MAX_QUERY_CHARS: usize = 1_000;
@@ -135,4 +158,114 @@ pub enum SearchError {
     /// The index failed.
     #[error("the search index failed: {0}")]
     Failed(String),
+}
+
+impl From<TantivyError> for SearchError {
+    fn from(error: TantivyError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Answers a request from one state of the index.
+///
+/// # Errors
+/// [`SearchError`] when the request is not one that can be answered, or the index fails.
+pub(crate) fn search(
+    snapshot: &Arc<Snapshot>,
+    fields: &Fields,
+    request: &SearchRequest,
+) -> Result<SearchPage, SearchError> {
+    let clauses = grammar::parse(&request.text)?;
+    let indexed = snapshot.checkpoints.iter().map(|checkpoint| Position {
+        epoch: checkpoint.epoch,
+        shard: checkpoint.shard,
+        sequence: checkpoint.sequence,
+    });
+    let mut page = SearchPage {
+        hits: Vec::new(),
+        total: 0,
+        facets: Facets::default(),
+        next: None,
+        indexed: indexed.collect(),
+    };
+    let conversations = allowed(request);
+    if conversations.is_empty() {
+        return Ok(page);
+    }
+    let limit = request.limit.clamp(1, MAX_LIMIT);
+    let query = whole_query(snapshot, fields, request, clauses, conversations)?;
+    let matches = Matches {
+        snapshot: Arc::clone(snapshot),
+        below: request.cursor.map_or(u64::MAX, |cursor| cursor.0),
+        // One more than asked for tells whether there is a next page.
+        keep: limit + 1,
+    };
+    let found = snapshot.searcher.search(&query, &matches)?;
+    page.total = found.total;
+    page.facets = found.facets;
+    if found.newest.len() > limit {
+        page.next = Some(SearchCursor(found.newest[limit - 1].rank));
+    }
+    page.hits = found.newest.iter().take(limit).map(|place| hit(snapshot, place)).collect::<Result<_, _>>()?;
+    Ok(page)
+}
+
+/// The conversations that may be found: the asker's own, narrowed by the filter.
+fn allowed(request: &SearchRequest) -> Vec<ConversationId> {
+    let mut allowed = request.conversations.clone();
+    if let Some(wanted) = request.filters.conversation {
+        allowed.retain(|conversation| *conversation == wanted);
+    }
+    allowed.sort_unstable();
+    allowed.dedup();
+    allowed
+}
+
+fn whole_query(
+    snapshot: &Arc<Snapshot>,
+    fields: &Fields,
+    request: &SearchRequest,
+    clauses: HashSet<Clause>,
+    conversations: Vec<ConversationId>,
+) -> Result<BooleanQuery, SearchError> {
+    let mut parts: Vec<Box<dyn Query>> =
+        clauses.into_iter().map(|clause| clause_query(fields.text, clause)).collect();
+    if let Some(user) = &request.filters.user {
+        parts.push(term_query(fields.user, user.as_str()));
+    }
+    if let Some(kind) = request.filters.kind {
+        parts.push(term_query(fields.kind, kind.as_str()));
+    }
+    parts.extend(Scope::new(snapshot, request, conversations).queries(fields)?);
+    Ok(BooleanQuery::new(parts.into_iter().map(|part| (Occur::Must, part)).collect()))
+}
+
+fn clause_query(text: Field, clause: Clause) -> Box<dyn Query> {
+    let mut terms: Vec<_> = clause
+        .into_iter()
+        .map(|(position, term)| (position, Term::from_field_text(text, &term)))
+        .collect();
+    if terms.len() == 1 {
+        let (_, term) = terms.remove(0);
+        return Box::new(TermQuery::new(term, IndexRecordOption::Basic));
+    }
+    Box::new(PhraseQuery::new_with_offset(terms))
+}
+
+fn term_query(field: Field, term: &str) -> Box<dyn Query> {
+    Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::Basic))
+}
+
+fn hit(snapshot: &Snapshot, place: &Place) -> Result<Hit, SearchError> {
+    let damaged = || SearchError::Failed("a hit cannot be named".to_owned());
+    let columns = snapshot.columns.get(place.segment as usize).ok_or_else(damaged)?;
+    let number = columns.conversation.numbers.get_val(place.document);
+    let conversation = columns.conversations()?.get(usize::try_from(number).map_err(|_| damaged())?);
+    let ordinal = Ordinal::new(columns.ordinal.get_val(place.document));
+    match (conversation, ordinal) {
+        (Some(conversation), Some(ordinal)) => {
+            Ok(Hit { id: MessageId { conversation: *conversation, ordinal } })
+        }
+        _ => Err(damaged()),
+    }
 }

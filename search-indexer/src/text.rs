@@ -60,13 +60,23 @@ const fn is_unspaced(c: char) -> bool {
 }
 
 /// The runs of a text, in order.
-fn runs(text: &str) -> impl Iterator<Item = Run<'_>> {
-    let mut offset = 0;
-    std::iter::from_fn(move || {
-        let rest = &text[offset..];
-        let start = offset + rest.find(char::is_alphanumeric)?;
-        let word = &text[start..];
-        let unspaced = word.chars().next().is_some_and(is_unspaced);
+#[derive(Clone, Debug)]
+struct Runs<'a> {
+    text: &'a str,
+    offset: usize,
+}
+
+const fn runs(text: &str) -> Runs<'_> {
+    Runs { text, offset: 0 }
+}
+
+impl<'a> Iterator for Runs<'a> {
+    type Item = Run<'a>;
+
+    fn next(&mut self) -> Option<Run<'a>> {
+        let offset = self.offset + self.text[self.offset..].find(char::is_alphanumeric)?;
+        let rest = &self.text[offset..];
+        let unspaced = rest.chars().next().is_some_and(is_unspaced);
         let belongs = |c: char| {
             if c.is_ascii() {
                 c.is_ascii_alphanumeric() && !unspaced
@@ -74,11 +84,11 @@ fn runs(text: &str) -> impl Iterator<Item = Run<'_>> {
                 is_combining_mark(c) || (c.is_alphanumeric() && is_unspaced(c) == unspaced)
             }
         };
-        let length = word.find(|c| !belongs(c)).unwrap_or(word.len());
-        offset = start + length;
+        let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+        self.offset = offset + length;
         let script = if unspaced { Script::Unspaced } else { Script::Spaced };
-        Some(Run { text: &word[..length], offset: start, script })
-    })
+        Some(Run { text: &rest[..length], offset, script })
+    }
 }
 
 /// Lower case and NFC, one spelling for every way of writing a word.
@@ -140,13 +150,13 @@ impl Tokenizer for MessageTokenizer {
     type TokenStream<'a> = MessageTokens<'a>;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> MessageTokens<'a> {
-        MessageTokens { runs: Box::new(runs(text)), token: Token::default(), next_position: 0, more: Vec::new() }
+        MessageTokens { runs: runs(text), token: Token::default(), next_position: 0, more: Vec::new() }
     }
 }
 
 /// The terms of a text, by position.
 pub(crate) struct MessageTokens<'a> {
-    runs: Box<dyn Iterator<Item = Run<'a>> + 'a>,
+    runs: Runs<'a>,
     token: Token,
     next_position: usize,
     /// Further terms of the run before, the next one last.

@@ -19,7 +19,12 @@ pub async fn answers(server: &TestServer, users: &[&str], searches: &[&str]) -> 
         let list = list(&client).await;
         for conversation in &list {
             let id = conversation["id"].as_str().unwrap();
-            let alone: Value = client.get(&format!("/conversations/{id}")).send().await.expect(200).json();
+            let alone: Value = client
+                .get(&format!("/conversations/{id}"))
+                .send()
+                .await
+                .expect(200)
+                .json();
             assert_eq!(alone, *conversation, "the list and the conversation disagree");
             if read.insert(id.to_owned()) {
                 all.insert(format!("messages of {id}"), messages(&client, id).await);
@@ -57,13 +62,25 @@ pub async fn caught_up(client: &Client, words: &str, expected: &BTreeSet<String>
         let ids: BTreeSet<_> = hits.iter().map(|hit| hit.id.clone()).collect();
         if ids != *expected {
             let extra = ids.difference(expected).next();
-            return Err(format!("{} of {} messages; not expected: {extra:?}", ids.len(), expected.len()));
+            return Err(format!(
+                "{} of {} messages; not expected: {extra:?}",
+                ids.len(),
+                expected.len()
+            ));
         }
         let total = last.pagination.total;
         assert_eq!(hits.len(), ids.len(), "a hit came twice");
         assert_eq!(total, Some(ids.len() as u64), "the total of {words}");
-        for facet in [&last.facets.by_type, &last.facets.by_user, &last.facets.by_conversation] {
-            assert_eq!(facet.values().sum::<u64>(), ids.len() as u64, "{words}: {facet:?}");
+        for facet in [
+            &last.facets.by_type,
+            &last.facets.by_user,
+            &last.facets.by_conversation,
+        ] {
+            assert_eq!(
+                facet.values().sum::<u64>(),
+                ids.len() as u64,
+                "{words}: {facet:?}"
+            );
         }
         Ok(json!({"hits": ids, "total": total, "byUser": last.facets.by_user,
             "byConversation": last.facets.by_conversation, "byType": last.facets.by_type}))
@@ -75,7 +92,11 @@ async fn list(client: &Client) -> Vec<Value> {
     let mut list = Vec::new();
     let mut query = "limit=50".to_owned();
     loop {
-        let answer = client.get(&format!("/conversations?{query}")).send().await.expect(200);
+        let answer = client
+            .get(&format!("/conversations?{query}"))
+            .send()
+            .await
+            .expect(200);
         let page: Value = answer.json();
         list.extend(page["data"].as_array().unwrap().iter().cloned());
         match page["pagination"]["nextCursor"].as_str() {
@@ -104,7 +125,9 @@ async fn messages(client: &Client, conversation: &str) -> Value {
 
 /// The messages of these conversations that have a word, by the independent tokeniser.
 fn hits(answers: &Map<String, Value>, conversations: &[&str], word: &str) -> BTreeSet<String> {
-    let messages = conversations.iter().flat_map(|id| answers[&format!("messages of {id}")].as_array().unwrap());
+    let messages = conversations
+        .iter()
+        .flat_map(|id| answers[&format!("messages of {id}")].as_array().unwrap());
     messages
         .filter(|message| irc::has_word(message["content"].as_str().unwrap_or_default(), word))
         .map(|message| message["id"].as_str().unwrap().to_owned())
@@ -133,5 +156,7 @@ fn difference(place: String, one: &Value, other: &Value) -> Option<(String, Stri
 fn short(value: &Value) -> String {
     let text = value.to_string();
     let head: String = text.chars().take(300).collect();
-    value.as_array().map_or(head.clone(), |items| format!("{} items: {head}", items.len()))
+    value
+        .as_array()
+        .map_or(head.clone(), |items| format!("{} items: {head}", items.len()))
 }

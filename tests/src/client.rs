@@ -2,12 +2,10 @@
 
 use std::fmt::Write;
 
-use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::answer::Answer;
 use crate::shapes::{Conversation, ConversationPage, Message, MessagePage, SearchPage};
 
 /// The most that a page of messages is asked to hold.
@@ -24,17 +22,6 @@ pub struct Client {
 /// A request that is being put together.
 pub struct Call(RequestBuilder);
 
-/// An answer, read to its end.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
 impl Client {
     /// A client of the server at `host:port`.
     ///
@@ -42,8 +29,16 @@ impl Client {
     /// If the operating system refuses.
     #[must_use]
     pub fn new(address: &str, token: Option<&str>) -> Self {
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        Self { http, base: format!("http://{address}"), token: token.map(str::to_owned) }
+        let http = reqwest::Client::builder()
+            .timeout(crate::PATIENCE)
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self {
+            http,
+            base: format!("http://{address}"),
+            token: token.map(str::to_owned),
+        }
     }
 
     /// A request with this method.
@@ -80,19 +75,31 @@ impl Client {
 
     /// Sends a text and gives the message.
     pub async fn say(&self, conversation: &str, content: &str) -> Message {
-        self.post_message(conversation, content).send().await.expect(201).json()
+        self.post_message(conversation, content)
+            .send()
+            .await
+            .expect(201)
+            .json()
     }
 
     /// Opens the direct conversation with someone.
     pub async fn direct(&self, recipient: &str) -> Conversation {
         let body = json!({"recipientId": recipient});
-        self.post("/conversations/direct", &body).send().await.expect_any(&[200, 201]).json()
+        self.post("/conversations/direct", &body)
+            .send()
+            .await
+            .expect_any(&[200, 201])
+            .json()
     }
 
     /// Founds a group.
     pub async fn group(&self, name: &str, members: &[&str]) -> Conversation {
         let body = json!({"name": name, "memberIds": members});
-        self.post("/conversations/group", &body).send().await.expect(201).json()
+        self.post("/conversations/group", &body)
+            .send()
+            .await
+            .expect(201)
+            .json()
     }
 
     /// Marks as read, up to a message or all; gives what is unread then.
@@ -101,18 +108,30 @@ impl Client {
     /// If the answer does not say it.
     pub async fn read(&self, conversation: &str, message: Option<&str>) -> u64 {
         let body = json!({"conversationId": conversation, "messageId": message});
-        let answer = self.post("/conversations/messages/read", &body).send().await.expect(200);
+        let answer = self
+            .post("/conversations/messages/read", &body)
+            .send()
+            .await
+            .expect(200);
         answer.json::<Value>()["unreadCount"].as_u64().unwrap()
     }
 
     /// One conversation.
     pub async fn conversation(&self, id: &str) -> Conversation {
-        self.get(&format!("/conversations/{id}")).send().await.expect(200).json()
+        self.get(&format!("/conversations/{id}"))
+            .send()
+            .await
+            .expect(200)
+            .json()
     }
 
     /// A page of the conversation list; `query` is without the question mark.
     pub async fn conversation_page(&self, query: &str) -> ConversationPage {
-        self.get(&format!("/conversations?{query}")).send().await.expect(200).json()
+        self.get(&format!("/conversations?{query}"))
+            .send()
+            .await
+            .expect(200)
+            .json()
     }
 
     /// The whole conversation list, newest activity first.
@@ -128,7 +147,10 @@ impl Client {
             if !page.pagination.has_more {
                 return all;
             }
-            query = format!("limit=50&cursor={}", encode(&page.pagination.next_cursor.unwrap()));
+            query = format!(
+                "limit=50&cursor={}",
+                encode(&page.pagination.next_cursor.unwrap())
+            );
         }
     }
 
@@ -163,7 +185,11 @@ impl Client {
 
     /// A page of a search; `query` is without the question mark.
     pub async fn search_page(&self, query: &str) -> SearchPage {
-        self.get(&format!("/conversations/messages/search?{query}")).send().await.expect(200).json()
+        self.get(&format!("/conversations/messages/search?{query}"))
+            .send()
+            .await
+            .expect(200)
+            .json()
     }
 
     /// All hits of a search, and its last page.
@@ -180,7 +206,10 @@ impl Client {
             if !page.pagination.has_more {
                 return (hits, page);
             }
-            query = format!("{first}&cursor={}", encode(page.pagination.next_cursor.as_ref().unwrap()));
+            query = format!(
+                "{first}&cursor={}",
+                encode(page.pagination.next_cursor.as_ref().unwrap())
+            );
         }
     }
 }
@@ -220,7 +249,11 @@ impl Call {
     /// With a body that says it is JSON, whatever it is.
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
-        Self(self.0.header("content-type", "application/json").body(body.into()))
+        Self(
+            self.0
+                .header("content-type", "application/json")
+                .body(body.into()),
+        )
     }
 
     /// Sends it.
@@ -242,76 +275,5 @@ impl Call {
             headers: answer.headers().clone(),
             body: answer.bytes().await?.to_vec(),
         })
-    }
-}
-
-impl Answer {
-    /// The same, if it has this status.
-    #[must_use]
-    #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
-        self.expect_any(&[status])
-    }
-
-    /// The same, if it has one of these statuses.
-    ///
-    /// # Panics
-    /// If it has another.
-    #[must_use]
-    #[track_caller]
-    pub fn expect_any(self, statuses: &[u16]) -> Self {
-        assert!(statuses.contains(&self.status), "{} instead of {statuses:?}: {}", self.status, self.text());
-        self
-    }
-
-    /// The body as text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Panics
-    /// If it has another shape.
-    #[must_use]
-    #[track_caller]
-    pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    /// A header, empty when it is not there.
-    #[must_use]
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// The body as a problem document of RFC 9457, complete and of this very status.
-    ///
-    /// # Panics
-    /// If it is none.
-    #[must_use]
-    #[track_caller]
-    pub fn problem(&self) -> Value {
-        let kind = self.header("content-type");
-        assert!(kind.starts_with("application/problem+json"), "{} {kind}: {}", self.status, self.text());
-        let problem: Value = self.json();
-        for field in ["type", "title", "code", "detail"] {
-            assert!(problem[field].as_str().is_some_and(|v| !v.is_empty()), "no {field}: {problem}");
-        }
-        assert_eq!(problem["status"], self.status, "{problem}");
-        problem
-    }
-
-    /// Where the command was recorded: the sequence within `epoch-shard-sequence`.
-    ///
-    /// # Panics
-    /// If the answer does not say it.
-    #[must_use]
-    #[track_caller]
-    pub fn sequence(&self) -> u64 {
-        let position = self.header("x-position");
-        let sequence = position.rsplit('-').next().and_then(|sequence| sequence.parse().ok());
-        sequence.unwrap_or_else(|| panic!("no position: {self:?}"))
     }
 }

@@ -16,20 +16,31 @@ const CHOSEN: [&str; 7] = [
 ];
 
 /// The logs to import: of the folder in `VERBATIM_TEST_DATA`, or else of the corpus of Kummerfeld et al.
-/// (ACL 2019, CC-BY-4.0) where it lies beside the project, or else the small ones in `fixtures`, written
-/// in the same format.
-///
-/// # Panics
-/// If there is none, because a test that imports nothing shows nothing.
+/// (ACL 2019, CC-BY-4.0) where it lies beside the project, or else the [`fixtures`], written in the same
+/// format, because a test that imports nothing shows nothing.
 #[must_use]
 pub fn logs() -> Vec<PathBuf> {
     let project = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let corpus = std::env::var_os("VERBATIM_TEST_DATA")
         .map_or_else(|| project.join("../shared/data/ubuntu-irc"), PathBuf::from);
-    let chosen: Vec<_> = CHOSEN.iter().map(|name| corpus.join(format!("{name}.raw.txt"))).collect();
+    let chosen: Vec<_> = CHOSEN
+        .iter()
+        .map(|name| corpus.join(format!("{name}.raw.txt")))
+        .collect();
     if chosen.iter().all(|path| path.exists()) {
-        return chosen;
+        chosen
+    } else {
+        fixtures()
     }
+}
+
+/// Small logs with everything that is rare in the large ones.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn fixtures() -> Vec<PathBuf> {
+    let project = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let fixtures = project.join("tests/fixtures").read_dir().unwrap();
     let mut fixtures: Vec<_> = fixtures.map(|entry| entry.unwrap().path()).collect();
     fixtures.retain(|path| path.to_str().unwrap().ends_with(".raw.txt"));
@@ -51,7 +62,10 @@ pub fn generated(folder: &Path, date: &str, messages: usize, nicks: usize) -> Pa
         // A stride that is prime to the usual numbers of nicks, so that nobody speaks in turn.
         let nick = line * 7919 % 104_729 % nicks;
         let (hour, minute) = (minute / 60, minute % 60);
-        let _ = writeln!(raw, "[{hour:02}:{minute:02}] <nick{nick}> message {line} of {date}");
+        let _ = writeln!(
+            raw,
+            "[{hour:02}:{minute:02}] <nick{nick}> message {line} of {date}"
+        );
         if line % 10 == 9 {
             let _ = writeln!(links, "{} {line} -", line - 3);
         }

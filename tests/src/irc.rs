@@ -54,7 +54,11 @@ impl Log {
             }
         }
         link(path, &mut messages);
-        Self { path: path.to_owned(), messages, unread }
+        Self {
+            path: path.to_owned(),
+            messages,
+            unread,
+        }
     }
 
     /// The day that the log is of.
@@ -87,7 +91,11 @@ impl Log {
     /// If the nick says nothing.
     #[must_use]
     pub fn unread_by(&self, nick: &str) -> usize {
-        self.messages.iter().rev().position(|said| said.nick == nick).unwrap()
+        self.messages
+            .iter()
+            .rev()
+            .position(|said| said.nick == nick)
+            .unwrap()
     }
 }
 
@@ -108,7 +116,14 @@ fn said(line: usize, text: &str) -> Option<Said> {
         (nick, text, true)
     };
     let nick = (!nick.is_empty()).then(|| nick.to_owned())?;
-    Some(Said { line, clock, nick, text: text.trim().to_owned(), action, answers: BTreeSet::new() })
+    Some(Said {
+        line,
+        clock,
+        nick,
+        text: text.trim().to_owned(),
+        action,
+        answers: BTreeSet::new(),
+    })
 }
 
 fn link(path: &Path, messages: &mut [Said]) {
@@ -116,14 +131,19 @@ fn link(path: &Path, messages: &mut [Said]) {
     let Ok(links) = std::fs::read_to_string(annotation) else {
         return;
     };
-    let by_line: BTreeMap<_, _> = messages.iter().enumerate().map(|(index, said)| (said.line, index)).collect();
+    let by_line: BTreeMap<_, _> = messages
+        .iter()
+        .enumerate()
+        .map(|(index, said)| (said.line, index))
+        .collect();
     for link in links.lines() {
         let mut numbers = link.split(' ').map_while(|word| word.parse::<usize>().ok());
         let (Some(one), Some(other)) = (numbers.next(), numbers.next()) else {
             continue;
         };
         let (earlier, later) = (one.min(other), one.max(other));
-        if earlier < later && by_line.contains_key(&earlier)
+        if earlier < later
+            && by_line.contains_key(&earlier)
             && let Some(index) = by_line.get(&later)
         {
             messages[*index].answers.insert(earlier);
@@ -134,7 +154,9 @@ fn link(path: &Path, messages: &mut [Said]) {
 /// The words of a text as search understands them: maximal runs of letters and digits, in lower case,
 /// without diacritics.
 pub fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c)).filter(|word| !word.is_empty()).map(folded)
+    text.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c))
+        .filter(|word| !word.is_empty())
+        .map(folded)
 }
 
 /// Whether a text has a word, given in its folded form.
@@ -144,7 +166,11 @@ pub fn has_word(text: &str, wanted: &str) -> bool {
 }
 
 fn folded(word: &str) -> String {
-    let plain = word.to_lowercase().nfd().filter(|c| !is_combining_mark(*c)).collect::<String>();
+    let plain = word
+        .to_lowercase()
+        .nfd()
+        .filter(|c| !is_combining_mark(*c))
+        .collect::<String>();
     plain.replace('đ', "d").nfc().collect()
 }
 
@@ -156,13 +182,27 @@ mod tests {
     fn a_line_is_a_message_an_action_or_neither() {
         let spoken = said(3, "[09:14] <|QuaD-> a <b> c ").unwrap();
         assert_eq!(
-            (spoken.nick.as_str(), spoken.text.as_str(), spoken.clock, spoken.action),
+            (
+                spoken.nick.as_str(),
+                spoken.text.as_str(),
+                spoken.clock,
+                spoken.action
+            ),
             ("|QuaD-", "a <b> c", (9, 14), false)
         );
         let acted = said(3, "[23:59]  * ann waves at bob").unwrap();
-        assert_eq!((acted.nick.as_str(), acted.text.as_str(), acted.action), ("ann", "waves at bob", true));
+        assert_eq!(
+            (acted.nick.as_str(), acted.text.as_str(), acted.action),
+            ("ann", "waves at bob", true)
+        );
         assert_eq!(said(0, "[09:51] <drcode>").unwrap().text, "");
-        for neither in ["=== ann has joined", "", "[05:12] -bot:#ubuntu- hello", "[09:14]", "[xx:14] <a> b"] {
+        for neither in [
+            "=== ann has joined",
+            "",
+            "[05:12] -bot:#ubuntu- hello",
+            "[09:14]",
+            "[xx:14] <a> b",
+        ] {
             assert_eq!(said(0, neither), None, "{neither}");
         }
     }

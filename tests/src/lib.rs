@@ -2,7 +2,7 @@
 //!
 //! The scenarios, in `tests/scenarios`, start the binary `verbatim` as a user does and see only what a
 //! user sees. So nothing here comes from the server's crates, and everything that answers are compared
-//! with (the parser of the IRC logs in [`irc`], the fold in [`model`], the ledger in [`load`]) is written
+//! with (the parser of the IRC logs in [`irc`], the fold in [`model`], the ledgers in [`ledger`]) is written
 //! a second time and differently. In reading order: [`process`] and [`server`] run the binary, [`client`]
 //! and [`socket`] speak to it, [`shapes`] is what it answers.
 
@@ -14,10 +14,12 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+pub mod answer;
 pub mod answers;
 pub mod client;
 pub mod corpus;
 pub mod irc;
+pub mod ledger;
 pub mod load;
 pub mod model;
 pub mod process;
@@ -26,7 +28,8 @@ pub mod shapes;
 pub mod socket;
 pub mod token;
 
-pub use client::{Answer, Client};
+pub use answer::Answer;
+pub use client::Client;
 pub use process::Process;
 pub use server::{Folder, TestServer};
 pub use socket::{Frame, Socket};

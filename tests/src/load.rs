@@ -1,20 +1,13 @@
-//! Clients that send without a pause while their server comes and goes, each with a ledger of what was
-//! acknowledged.
-//!
-//! A text whose fate is unknown, because the connection broke, is sent again under the same `tempId`, as
-//! an honest client does. So in the end every text was acknowledged, and the ledgers can be compared with
-//! what the server kept.
+//! Clients that send without a pause while their server comes and goes, each with a [`Ledger`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::shapes::Message;
+use crate::ledger::{Broken, Ledger};
 use crate::{Client, Folder, Socket};
 
 /// How a client sends.
@@ -24,136 +17,6 @@ pub enum Way {
     Http,
     /// Over a WebSocket, with so many not yet acknowledged at a time.
     Socket(usize),
-}
-
-/// What one client sent and what came back.
-pub struct Ledger {
-    /// Who sent.
-    pub user: String,
-    /// The acknowledged messages, in the order of their acknowledgements.
-    pub acknowledged: Vec<Message>,
-    /// Whether the server refused a text that it took later: then the texts need not be in order.
-    pub refused: bool,
-    conversations: Vec<String>,
-    issued: u64,
-    outstanding: VecDeque<Text>,
-}
-
-/// A text that was sent, or is about to be.
-#[derive(Clone)]
-struct Text {
-    temp_id: String,
-    body: Value,
-}
-
-/// The connection broke, or the server refused for now.
-pub struct Broken;
-
-impl Ledger {
-    /// A client that sends to these conversations in turn.
-    #[must_use]
-    pub fn new(user: &str, conversations: &[String]) -> Self {
-        Self {
-            user: user.to_owned(),
-            acknowledged: Vec::new(),
-            refused: false,
-            conversations: conversations.to_vec(),
-            issued: 0,
-            outstanding: VecDeque::new(),
-        }
-    }
-
-    /// How many texts were sent.
-    #[must_use]
-    pub const fn issued(&self) -> u64 {
-        self.issued
-    }
-
-    fn issue(&mut self) -> Text {
-        let number = self.issued;
-        let conversation = &self.conversations[number as usize % self.conversations.len()];
-        let temp_id = format!("{}-{number}", self.user);
-        let content = format!("{number} by {} and word{}", self.user, number % 7);
-        let mut body = crate::client::text(conversation, &content);
-        body["tempId"] = json!(temp_id);
-        self.issued += 1;
-        self.outstanding.push_back(Text { temp_id, body });
-        self.outstanding[self.outstanding.len() - 1].clone()
-    }
-
-    fn acknowledge(&mut self, temp_id: &str, message: &Value) {
-        // A second acknowledgement of the same text, after it was sent again, tells nothing new.
-        if let Some(index) = self.outstanding.iter().position(|text| text.temp_id == temp_id) {
-            let text = self.outstanding.remove(index).unwrap();
-            let message: Message = serde_json::from_value(message.clone()).unwrap();
-            assert_eq!(message.content.as_deref(), text.body["content"].as_str(), "another text came back");
-            self.acknowledged.push(message);
-        }
-    }
-
-    /// Sends over HTTP until `enough`, and until the fate of everything sent is known.
-    ///
-    /// # Errors
-    /// [`Broken`] when the server goes away; what is outstanding is sent again by the next session.
-    ///
-    /// # Panics
-    /// If the server refuses for good.
-    pub async fn send_http(&mut self, client: &Client, enough: impl Fn(&Self) -> bool) -> Result<(), Broken> {
-        loop {
-            let text = match self.outstanding.front() {
-                Some(text) => text.clone(),
-                None if enough(self) => return Ok(()),
-                None => self.issue(),
-            };
-            let call = client.post("/conversations/messages", &text.body);
-            let answer = call.try_send().await.map_err(|_| Broken)?;
-            match answer.status {
-                200 | 201 => self.acknowledge(&text.temp_id, &answer.json()),
-                // 401 comes from the server of another test, which has got the port of ours.
-                401 | 503 => return Err(Broken),
-                status => panic!("{status}: {}", answer.text()),
-            }
-        }
-    }
-
-    /// Sends over a WebSocket until `enough`, and until the fate of everything sent is known.
-    ///
-    /// # Errors
-    /// [`Broken`] when the server goes away; what is outstanding is sent again by the next session.
-    ///
-    /// # Panics
-    /// If the server sends something malformed.
-    pub async fn send_socket(
-        &mut self,
-        socket: &mut Socket,
-        window: usize,
-        enough: impl Fn(&Self) -> bool,
-    ) -> Result<(), Broken> {
-        for text in self.outstanding.clone() {
-            socket.emit("send_message", &text.body).await;
-        }
-        loop {
-            while self.outstanding.len() < window && !enough(self) {
-                let text = self.issue();
-                socket.emit("send_message", &text.body).await;
-            }
-            if self.outstanding.is_empty() {
-                return Ok(());
-            }
-            let frame = socket.next().await.map_err(|_| Broken)?;
-            match frame.event.as_str() {
-                "message_sent" => {
-                    let temp_id = frame.data["tempId"].as_str().unwrap();
-                    self.acknowledge(temp_id, &frame.data["message"]);
-                }
-                "message_error" => {
-                    self.refused = true;
-                    return Err(Broken);
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// Clients at work.
@@ -173,10 +36,22 @@ impl Load {
         let worker = |(user, way): &(&str, Way)| {
             let ledger = Ledger::new(user, conversations);
             let (token, way, current) = (folder.token(user), *way, current.clone());
-            tokio::spawn(work(ledger, token, way, current, Arc::clone(&stop), Arc::clone(&count)))
+            tokio::spawn(work(
+                ledger,
+                token,
+                way,
+                current,
+                Arc::clone(&stop),
+                Arc::clone(&count),
+            ))
         };
         let workers = users.iter().map(worker).collect();
-        Self { address, stop, count, workers }
+        Self {
+            address,
+            stop,
+            count,
+            workers,
+        }
     }
 
     /// Tells the clients where the server is, or that there is none.
@@ -192,8 +67,15 @@ impl Load {
         let goal = self.count.load(Ordering::Relaxed) + texts;
         crate::eventually("the clients go on", || {
             let now = self.count.load(Ordering::Relaxed);
-            assert!(self.workers.iter().all(|worker| !worker.is_finished()), "a client has failed");
-            std::future::ready(if now >= goal { Ok(()) } else { Err(format!("{now} of {goal}")) })
+            assert!(
+                self.workers.iter().all(|worker| !worker.is_finished()),
+                "a client has failed"
+            );
+            std::future::ready(if now >= goal {
+                Ok(())
+            } else {
+                Err(format!("{now} of {goal}"))
+            })
         })
         .await;
     }
@@ -206,7 +88,8 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
         let mut ledgers = Vec::new();
         for worker in self.workers {
-            ledgers.push(worker.await.unwrap());
+            let ledger = tokio::time::timeout(2 * crate::PATIENCE, worker).await;
+            ledgers.push(ledger.expect("a client does not get through").unwrap());
         }
         ledgers
     }
@@ -232,7 +115,9 @@ async fn work(
         let outcome = match (current, way) {
             (None, _) => Err(Broken),
             (Some(server), Way::Http) => {
-                ledger.send_http(&Client::new(&server, Some(&token)), &enough).await
+                ledger
+                    .send_http(&Client::new(&server, Some(&token)), &enough)
+                    .await
             }
             (Some(server), Way::Socket(window)) => match Socket::try_connect(&server, &token).await {
                 Ok(mut socket) => ledger.send_socket(&mut socket, window, &enough).await,
@@ -243,38 +128,5 @@ async fn work(
             return ledger;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// A conversation holds what the ledgers say: every acknowledged message as it was acknowledged, every
-/// text once, each client's texts in its order, and ordinals without a hole.
-///
-/// # Panics
-/// If it does not.
-pub fn check(ledgers: &[Ledger], conversation: &str, messages: &[Message]) {
-    let mut contents = BTreeSet::new();
-    let mut numbers: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for (index, message) in messages.iter().enumerate() {
-        assert_eq!(message.ordinal, index as u64 + 1, "a hole in the ordinals");
-        let content = message.content.as_deref().unwrap();
-        assert!(contents.insert((&message.from_user_id, content)), "twice: {message:?}");
-        if let Some(Ok(number)) = content.split_once(" by ").map(|(number, _)| number.parse()) {
-            numbers.entry(&message.from_user_id).or_default().push(number);
-        }
-    }
-    for ledger in ledgers {
-        let user = ledger.user.as_str();
-        let mine: Vec<_> =
-            ledger.acknowledged.iter().filter(|m| m.conversation_id == conversation).collect();
-        for acknowledged in &mine {
-            let kept = messages.get(acknowledged.ordinal as usize - 1);
-            assert_eq!(kept, Some(*acknowledged), "not as it was acknowledged");
-        }
-        let numbers = numbers.remove(user).unwrap_or_default();
-        assert_eq!(numbers.len(), mine.len(), "more or fewer texts of {user} than were acknowledged");
-        if !ledger.refused {
-            assert!(numbers.is_sorted(), "the texts of {user} are out of order");
-            assert!(mine.is_sorted_by_key(|m| m.ordinal), "acknowledged to {user} out of order");
-        }
     }
 }

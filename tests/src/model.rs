@@ -26,7 +26,11 @@ impl Model {
     pub fn created(&mut self, conversation: &str, members: &[&str]) {
         self.clock += 1;
         let marks = members.iter().map(|member| ((*member).to_owned(), 0)).collect();
-        let new = Conversation { marks, last_activity: self.clock, ..Conversation::default() };
+        let new = Conversation {
+            marks,
+            last_activity: self.clock,
+            ..Conversation::default()
+        };
         self.conversations.insert(conversation.to_owned(), new);
     }
 
@@ -49,7 +53,13 @@ impl Model {
     /// # Panics
     /// If there is no such conversation or member.
     pub fn read(&mut self, conversation: &str, reader: &str, up_to: usize) {
-        let mark = self.conversations.get_mut(conversation).unwrap().marks.get_mut(reader).unwrap();
+        let mark = self
+            .conversations
+            .get_mut(conversation)
+            .unwrap()
+            .marks
+            .get_mut(reader)
+            .unwrap();
         *mark = up_to.max(*mark);
     }
 
@@ -63,15 +73,21 @@ impl Model {
     #[must_use]
     pub fn unread(&self, conversation: &str, member: &str) -> usize {
         let it = &self.conversations[conversation];
-        it.senders[it.marks[member]..].iter().filter(|sender| *sender != member).count()
+        it.senders[it.marks[member]..]
+            .iter()
+            .filter(|sender| *sender != member)
+            .count()
     }
 
     /// What the member's conversation list must show: the ids, the newest activity first, each with its
     /// last message and what is unread.
     #[must_use]
     pub fn list(&self, member: &str) -> Vec<(String, Option<String>, usize)> {
-        let mut mine: Vec<_> =
-            self.conversations.iter().filter(|(_, it)| it.marks.contains_key(member)).collect();
+        let mut mine: Vec<_> = self
+            .conversations
+            .iter()
+            .filter(|(_, it)| it.marks.contains_key(member))
+            .collect();
         mine.sort_by_key(|(_, it)| std::cmp::Reverse(it.last_activity));
         let row = |(id, it): (&String, &Conversation)| {
             (id.clone(), it.last_content.clone(), self.unread(id, member))
@@ -98,6 +114,12 @@ mod tests {
         assert_eq!(model.sent("c", "bob", "3"), 3);
         assert_eq!((model.unread("c", "ann"), model.unread("c", "bob")), (1, 0));
         let list = model.list("ann");
-        assert_eq!(list, [("c".to_owned(), Some("3".to_owned()), 1), ("d".to_owned(), None, 0)]);
+        assert_eq!(
+            list,
+            [
+                ("c".to_owned(), Some("3".to_owned()), 1),
+                ("d".to_owned(), None, 0)
+            ]
+        );
     }
 }

@@ -43,11 +43,19 @@ impl Process {
                 command.env_remove(name);
             }
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (stdout, read_stdout) = collect(child.stdout.take().unwrap());
         let (stderr, read_stderr) = collect(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, readers: vec![read_stdout, read_stderr] }
+        Self {
+            child,
+            stdout,
+            stderr,
+            readers: vec![read_stdout, read_stderr],
+        }
     }
 
     /// What it wrote to standard output so far.
@@ -82,7 +90,9 @@ impl Process {
     /// If the signal cannot be sent.
     pub fn terminate(&self) {
         // The shell's own `kill` is everywhere; the program of that name is not.
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {}", self.child.id())])
+            .status();
         assert!(sent.unwrap().success(), "SIGTERM could not be sent");
     }
 
@@ -110,11 +120,19 @@ impl Process {
                 break status;
             }
             let output = || format!("{}{}", self.stdout(), self.stderr());
-            assert!(start.elapsed() < 5 * PATIENCE, "verbatim does not end:\n{}", output());
+            assert!(
+                start.elapsed() < 5 * PATIENCE,
+                "verbatim does not end:\n{}",
+                output()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());
-        Finished { status, stdout: self.stdout(), stderr: self.stderr() }
+        Finished {
+            status,
+            stdout: self.stdout(),
+            stderr: self.stderr(),
+        }
     }
 }
 
@@ -123,7 +141,6 @@ impl Finished {
     ///
     /// # Panics
     /// If it did not.
-    #[must_use]
     pub fn succeeded(self) -> Self {
         assert!(self.status.success(), "verbatim failed: {self:#?}");
         self
@@ -169,7 +186,15 @@ fn binary() -> &'static PathBuf {
         };
         // --workspace, so that features unify as they do for the tests and nothing is built twice.
         let build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()))
-            .args(["build", "--quiet", "--workspace", "--bin", "verbatim", "--profile", profile])
+            .args([
+                "build",
+                "--quiet",
+                "--workspace",
+                "--bin",
+                "verbatim",
+                "--profile",
+                profile,
+            ])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status();
         assert!(build.unwrap().success(), "the binary does not build");

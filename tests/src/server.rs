@@ -30,9 +30,14 @@ impl Folder {
     /// # Panics
     /// If there is no room for it.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "it makes a folder, which no default should")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "it makes a folder, which no default should"
+    )]
     pub fn new() -> Self {
-        Self { root: TempDir::with_prefix("verbatim-test-").unwrap() }
+        Self {
+            root: TempDir::with_prefix("verbatim-test-").unwrap(),
+        }
     }
 
     /// The data folder. It does not exist before a server or an import makes it.
@@ -53,7 +58,10 @@ impl Folder {
     /// If there was none yet.
     #[must_use]
     pub fn secret(&self) -> String {
-        std::fs::read_to_string(self.data().join("jwt-secret")).unwrap().trim().to_owned()
+        std::fs::read_to_string(self.data().join("jwt-secret"))
+            .unwrap()
+            .trim()
+            .to_owned()
     }
 
     /// A token for a user of the default tenant.
@@ -102,7 +110,11 @@ impl TestServer {
 
     /// A server on this data folder, ready.
     pub async fn start_on(folder: Folder) -> Self {
-        let mut server = Self { process: None, address: String::new(), folder };
+        let mut server = Self {
+            process: None,
+            address: String::new(),
+            folder,
+        };
         server.restart().await;
         server
     }
@@ -201,7 +213,7 @@ impl TestServer {
     pub async fn rebuild(&mut self) {
         let status = self.terminate().await;
         assert!(status.success(), "the server ended badly: {status}");
-        let _ = self.folder.run(["rebuild"]).await.succeeded();
+        self.folder.run(["rebuild"]).await.succeeded();
         self.restart().await;
     }
 }
@@ -215,7 +227,9 @@ impl Drop for TestServer {
         let stderr = process.stderr();
         let lines: Vec<_> = stderr.lines().collect();
         let last = &lines[lines.len().saturating_sub(40)..];
-        crate::report(&format!("the server of the failed test said:\n{}", last.join("\n")));
+        crate::report(&format!(
+            "the server of the failed test said:\n{}",
+            last.join("\n")
+        ));
     }
 }
-

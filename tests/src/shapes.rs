@@ -139,7 +139,6 @@ pub fn fields(value: &Value) -> Vec<&str> {
 ///
 /// # Panics
 /// If it is something else.
-#[must_use]
 pub fn instant(text: &str) -> OffsetDateTime {
     assert!(text.ends_with('Z'), "{text} is not in UTC");
     OffsetDateTime::parse(text, &Rfc3339).unwrap_or_else(|e| panic!("{text} is not RFC 3339: {e}"))

@@ -56,7 +56,9 @@ pub async fn open(
 ) -> Result<WebSocketStream<TcpStream>, Error> {
     let mut request = format!("ws://{address}{path}").into_client_request()?;
     if let Some(token) = token {
-        request.headers_mut().insert("authorization", format!("Bearer {token}").parse()?);
+        request
+            .headers_mut()
+            .insert("authorization", format!("Bearer {token}").parse()?);
     }
     let tcp = TcpSocket::new_v4()?;
     if let Some(bytes) = receive_buffer {
@@ -127,7 +129,12 @@ impl Socket {
                 }
             }
         });
-        Self { outgoing, incoming, passed_over: VecDeque::new(), calls: 0 }
+        Self {
+            outgoing,
+            incoming,
+            passed_over: VecDeque::new(),
+            calls: 0,
+        }
     }
 
     /// Sends a text frame as it stands. What the server made of it, its frames tell.
@@ -142,20 +149,23 @@ impl Socket {
 
     /// Sends an event.
     pub async fn emit(&mut self, event: &str, data: &Value) {
-        self.send_raw(&json!({"event": event, "data": data}).to_string()).await;
+        self.send_raw(&json!({"event": event, "data": data}).to_string())
+            .await;
     }
 
     /// Sends an event that the server is to acknowledge, and gives its id.
     pub async fn emit_with_id(&mut self, event: &str, data: &Value) -> u64 {
         self.calls += 1;
-        self.send_raw(&json!({"event": event, "id": self.calls, "data": data}).to_string()).await;
+        self.send_raw(&json!({"event": event, "id": self.calls, "data": data}).to_string())
+            .await;
         self.calls
     }
 
     /// Sends an event and waits for its acknowledgement's data. Other frames are kept for later.
     pub async fn call(&mut self, event: &str, data: &Value) -> Value {
         let id = self.emit_with_id(event, data).await;
-        self.wait_where("ack", |frame| frame.event == "ack" && frame.id == Some(json!(id))).await
+        self.wait_where("ack", |frame| frame.event == "ack" && frame.id == Some(json!(id)))
+            .await
     }
 
     /// Sends a text and waits until it is acknowledged.
@@ -163,7 +173,9 @@ impl Socket {
     /// # Panics
     /// If it is refused.
     pub async fn say(&mut self, conversation: &str, content: &str) -> Value {
-        let ack = self.call("send_message", &crate::client::text(conversation, content)).await;
+        let ack = self
+            .call("send_message", &crate::client::text(conversation, content))
+            .await;
         assert_eq!(ack["success"], true, "{ack}");
         ack
     }

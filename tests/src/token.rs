@@ -42,13 +42,22 @@ pub fn sign(claims: &Value, secret: &str) -> String {
 /// If the algorithm is of another family.
 #[must_use]
 pub fn sign_as(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
-    encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    encode(
+        &Header::new(algorithm),
+        claims,
+        &EncodingKey::from_secret(secret.as_bytes()),
+    )
+    .unwrap()
 }
 
 /// A token that says of itself that it is not signed.
 #[must_use]
 pub fn unsigned(claims: &Value) -> String {
-    format!("{}.{}.", encoded(&json!({"alg": "none", "typ": "JWT"})), encoded(claims))
+    format!(
+        "{}.{}.",
+        encoded(&json!({"alg": "none", "typ": "JWT"})),
+        encoded(claims)
+    )
 }
 
 /// The token with other claims under the signature it had.

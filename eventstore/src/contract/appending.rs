@@ -195,7 +195,7 @@ pub async fn a_commit_over_the_cap_is_refused<H: Home>() {
 }
 
 /// An append without expectation that is repeated with its commit id is answered by the first one's
-/// acknowledgement; the same commit id in another stream is another commit.
+/// acknowledgement.
 pub async fn a_repeated_commit_id_adds_no_second_record<H: Home>() {
     let home = H::fresh().await;
     let log = home.open().await;
@@ -206,11 +206,20 @@ pub async fn a_repeated_commit_id_adds_no_second_record<H: Home>() {
         assert_eq!(log.append(once.clone()).await.unwrap().sequence, first.sequence);
     }
     assert_same(&stream_of(log.as_ref(), &reads(1)).await, &[first, between]);
+}
 
-    let mut elsewhere = once;
-    elsewhere.stream = conversation(1);
-    let elsewhere = appended(log.as_ref(), elsewhere).await;
-    assert_same(&stream_of(log.as_ref(), &conversation(1)).await, &[elsewhere]);
+/// The same commit id in another stream is another commit: an acknowledgement never stands for a record
+/// that is elsewhere.
+pub async fn a_commit_id_counts_within_its_stream<H: Home>() {
+    let home = H::fresh().await;
+    let log = home.open().await;
+    let mut once = append(&reads(1), Expected::Any, payload("once"));
+    let here = appended(log.as_ref(), once.clone()).await;
+    once.stream = conversation(1);
+    let there = appended(log.as_ref(), once).await;
+    assert_eq!(here.shard, there.shard, "they share a shard");
+    assert_same(&stream_of(log.as_ref(), &reads(1)).await, &[here]);
+    assert_same(&stream_of(log.as_ref(), &conversation(1)).await, &[there]);
 }
 
 /// Ids that mean something in a subject, a path or a query reach their own stream and no other.

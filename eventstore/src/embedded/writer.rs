@@ -89,6 +89,10 @@ impl Writer {
                 self.streams.clear();
                 self.commits.clear();
                 self.commit_order.clear();
+                // So may what is stored: a transaction can fail and be there all the same.
+                if let Ok(last) = super::last_sequence(&mut self.connection).await {
+                    self.end.send_replace(last);
+                }
                 vec![Err(AppendError::Unknown(error.to_string())); appends.len()]
             }
         };

@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Aggregate, CommandId, CommitId, Context, Timestamp};
-use rand::RngExt;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::folded::{self, FoldError, Folded};
 use super::known::KnownCommands;
 use super::registry::Queue;
-use super::{Ask, Confirmed, ExecuteError, Outcome, Ports, Reply, Request};
+use super::{
+    Ask, Confirmed, ExecuteError, FIRST_PAUSE, Met, Outcome, Ports, Reply, Request, STORE_PATIENCE, rest,
+};
 use crate::codec::{Draft, assemble};
 use crate::envelope::{CommandTag, Logged};
-use crate::facts::CommandFact;
+use crate::facts::{CommandFact, Facts};
 use crate::log::{Append, AppendError, Expected, MAX_COMMIT_BYTES};
 use crate::subject::Stream;
 
@@ -28,9 +31,6 @@ const TURN: usize = 256;
 const HEADER_BYTES: usize = 256;
 /// Conflicts after which the commands of a turn are given up as too contended.
 const MAX_CONFLICTS: u32 = 50;
-/// The first pause after a conflict or an unknown outcome; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How long commands wait for a read model that is too far behind.
 const LAG_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -70,25 +70,33 @@ enum Appending {
 
 pub(super) struct Actor<A: Logged> {
     ports: Ports,
+    met: Met,
     stream: Stream,
     shard: u16,
     queue: Queue<Ask<A>>,
     waiting: VecDeque<Waiting<A>>,
     folded: Option<Folded<A>>,
+    /// Whether `folded` was confirmed at the log after everything had arrived that was taken so far.
+    confirmed: bool,
+    /// Loaded together with `folded`.
     known: KnownCommands,
+    saving: Option<JoinHandle<()>>,
 }
 
 impl<A: Logged> Actor<A> {
-    pub(super) fn new(ports: Ports, stream: Stream, queue: Queue<Ask<A>>) -> Self {
+    pub(super) fn new(ports: Ports, met: Met, stream: Stream, queue: Queue<Ask<A>>) -> Self {
         let shard = ports.log.shard_of(&stream);
         Self {
             ports,
+            met,
             stream,
             shard,
             queue,
             waiting: VecDeque::new(),
             folded: None,
+            confirmed: false,
             known: KnownCommands::default(),
+            saving: None,
         }
     }
 
@@ -102,6 +110,7 @@ impl<A: Logged> Actor<A> {
             if asks.is_empty() && self.waiting.is_empty() {
                 return;
             }
+            self.confirmed &= asks.is_empty();
             let mut questions = Vec::new();
             for ask in asks {
                 match ask {
@@ -114,130 +123,149 @@ impl<A: Logged> Actor<A> {
             if !questions.is_empty() {
                 self.answer(questions).await;
             }
-            if !self.waiting.is_empty() {
-                self.turn().await;
+            if !self.waiting.is_empty()
+                && let Err(error) = self.turn().await
+            {
+                self.give_up(&error);
             }
+            self.known.shed(self.ports.projected.get(self.shard));
         }
     }
 
     /// Answers questions for the state, after the head was confirmed.
     async fn answer(&mut self, questions: Vec<Reply<Confirmed<A::State>, A>>) {
-        let confirmed = self.confirm().await.map(|folded| (folded.state.clone(), folded.head));
-        let answer = match confirmed {
-            Ok((state, head)) => {
-                Ok(Confirmed { state, position: self.ports.log.position(self.shard, head) })
-            }
-            Err(error) => Err(error.into()),
-        };
+        let answer = self.confirmed_state().await.map_err(ExecuteError::from);
         for reply in questions {
             let _ = reply.send(answer.clone());
         }
     }
 
-    /// The state at the head that the log has now.
-    async fn confirm(&mut self) -> Result<&Folded<A>, FoldError> {
+    async fn confirmed_state(&mut self) -> Result<Confirmed<A::State>, FoldError> {
         let mut folded = self.take_folded().await?;
-        // The head is asked for first: whatever it was, the tail read after it is at least as new.
-        let head = self.ports.log.head(&self.stream).await?;
-        if head != folded.head {
-            folded.catch_up(&self.ports, &self.stream, &mut self.known).await?;
-        }
-        if folded.head < head {
-            return Err(FoldError::Unavailable("the tail of the stream is not readable yet".to_owned()));
-        }
-        Ok(self.folded.insert(folded))
+        let confirmed = self.confirm(&mut folded).await.map(|()| Confirmed {
+            state: folded.state.clone(),
+            position: self.ports.log.position(self.shard, folded.head),
+            time: folded.time,
+        });
+        self.folded = Some(folded);
+        confirmed
     }
 
     async fn take_folded(&mut self) -> Result<Folded<A>, FoldError> {
-        match self.folded.take() {
-            Some(folded) => Ok(folded),
-            None => Folded::load(&self.ports, &self.stream, &mut self.known).await,
+        if let Some(folded) = self.folded.take() {
+            return Ok(folded);
         }
+        let folded = Folded::load(&self.ports, &self.stream, &mut self.known).await?;
+        self.confirmed = true;
+        self.met.raise(self.shard, folded.head);
+        Ok(folded)
+    }
+
+    /// Makes sure that the state is at least as new as everything that was taken so far.
+    async fn confirm(&mut self, folded: &mut Folded<A>) -> Result<(), FoldError> {
+        if !self.confirmed {
+            folded.catch_up(&self.ports, &self.stream, &mut self.known).await?;
+            self.confirmed = true;
+            self.met.raise(self.shard, folded.head);
+        }
+        Ok(())
     }
 
     /// Decides what waits, appends it, and answers it. What does not fit into one commit stays.
-    async fn turn(&mut self) {
-        if let Err(error) = self.wait_for_projection().await {
-            return self.give_up(&error);
-        }
+    async fn turn(&mut self) -> Result<(), ExecuteError<A::Error>> {
+        let mut folded = self.take_folded().await?;
+        let ended = self.turn_on(&mut folded).await;
+        // However it ended, the state is one that the stream had.
+        self.folded = Some(folded);
+        ended
+    }
+
+    async fn turn_on(&mut self, folded: &mut Folded<A>) -> Result<(), ExecuteError<A::Error>> {
+        self.wait_for_projection().await?;
+        self.look_up(folded.head).await?;
         let mut pause = FIRST_PAUSE;
         for _ in 0..MAX_CONFLICTS {
-            match self.attempt().await {
-                Ok(true) => return,
-                Ok(false) => pause = rest(pause).await,
-                Err(error) => return self.give_up(&error),
+            if self.attempt(folded).await? {
+                return Ok(());
             }
+            pause = rest(pause).await;
         }
-        self.give_up(&ExecuteError::Overloaded);
+        Err(ExecuteError::Overloaded)
     }
 
     /// One attempt at a turn; `false` when the stream had moved on.
-    async fn attempt(&mut self) -> Result<bool, ExecuteError<A::Error>> {
-        let mut folded = self.take_folded().await?;
-        self.look_up().await?;
-        let plan = self.plan(&folded).await?;
-        let Some(payload) = plan.payload.clone() else {
+    async fn attempt(&mut self, folded: &mut Folded<A>) -> Result<bool, ExecuteError<A::Error>> {
+        let mut plan = self.plan(folded).await?;
+        if plan.payload.is_none() && !self.confirmed {
+            // No append will prove the head that this rests on.
             let decided_on = folded.head;
-            self.folded = Some(folded);
-            if self.confirm().await?.head != decided_on {
-                return Ok(false);
+            self.confirm(folded).await?;
+            if folded.head != decided_on {
+                plan = self.plan(folded).await?;
             }
-            self.settle(plan, decided_on);
+        }
+        let Plan { commit, time, planned, tags, working, payload } = plan;
+        let Some(payload) = payload else {
+            self.settle(planned, time, folded.head);
             return Ok(true);
         };
-        match self.append(plan.commit, folded.head, payload).await? {
+        match self.append(commit, folded.head, payload).await? {
             Appending::At(sequence) => {
-                folded = plan.working.clone();
-                folded.advance(plan.commit, sequence, plan.time);
-                for tag in &plan.tags {
+                *folded = working;
+                folded.advance(commit, sequence, time);
+                self.confirmed = true;
+                self.met.raise(self.shard, sequence);
+                for tag in tags {
                     self.known.insert(tag.id, CommandFact { fingerprint: tag.fingerprint, sequence });
                 }
-                if let Some(snapshot) = folded.due_snapshot(&self.ports) {
-                    self.save(snapshot);
-                }
-                self.folded = Some(folded);
-                self.settle(plan, sequence);
+                self.save_snapshot(folded);
+                self.settle(planned, time, sequence);
                 Ok(true)
             }
             Appending::Conflict => {
                 let tail = folded.catch_up(&self.ports, &self.stream, &mut self.known).await?;
-                self.folded = Some(folded);
+                self.confirmed = true;
+                self.met.raise(self.shard, folded.head);
                 // An append whose acknowledgement was lost is found in the tail by its commit id.
-                match tail.iter().find(|(commit, _)| *commit == plan.commit) {
-                    Some((_, sequence)) => {
-                        self.settle(plan, *sequence);
-                        Ok(true)
-                    }
-                    None => {
-                        tracing::debug!(stream = %self.stream, "conflict");
-                        Ok(false)
-                    }
+                let own = tail.iter().find(|(id, _)| *id == commit);
+                if let Some((_, sequence)) = own {
+                    self.settle(planned, time, *sequence);
+                } else {
+                    tracing::debug!(stream = %self.stream, "conflict");
                 }
+                Ok(own.is_some())
             }
         }
     }
 
     /// Looks up those named commands that nothing is known of here.
-    async fn look_up(&mut self) -> Result<(), ExecuteError<A::Error>> {
-        let unknown: Vec<CommandId> = self
-            .waiting
-            .iter()
-            .take(TURN)
-            .filter_map(|waiting| waiting.request.tag)
-            .map(|tag| tag.id)
-            .filter(|id| self.known.get(*id).is_none())
-            .collect();
-        if unknown.is_empty() {
+    async fn look_up(&mut self, head: u64) -> Result<(), ExecuteError<A::Error>> {
+        let named = self.waiting.iter().take(TURN).filter_map(|waiting| waiting.request.tag);
+        let unknown: Vec<CommandId> =
+            named.map(|tag| tag.id).filter(|id| self.known.get(*id).is_none()).collect();
+        if unknown.is_empty() || self.known.floor == 0 {
             return Ok(());
         }
-        let facts = self
-            .ports
-            .facts
-            .facts(self.shard, &self.stream, &unknown)
-            .await
-            .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+        let facts = match timeout(
+            STORE_PATIENCE,
+            self.ports.facts.facts(self.shard, &self.stream, &unknown),
+        )
+        .await
+        {
+            Ok(Ok(facts)) => facts,
+            // The log knows as well, only slower.
+            Ok(Err(error)) => {
+                tracing::warn!(stream = %self.stream, %error, "commands are looked up in the log");
+                Facts::default()
+            }
+            Err(_) => {
+                tracing::warn!(stream = %self.stream, "no facts in time, commands are looked up in the log");
+                Facts::default()
+            }
+        };
         if facts.checkpoint < self.known.floor {
-            folded::learn_between(&self.ports, &self.stream, &mut self.known, facts.checkpoint).await?;
+            let (from, known) = (facts.checkpoint, &mut self.known);
+            folded::learn_between(&self.ports, &self.stream, known, from, head).await?;
         }
         self.known.forget(facts.checkpoint);
         for (id, fact) in facts.commands {
@@ -344,12 +372,12 @@ impl<A: Logged> Actor<A> {
     }
 
     /// Answers the commands of a plan. Everything in it rests on a head that is confirmed by now.
-    fn settle(&mut self, plan: Plan<A>, sequence: u64) {
+    fn settle(&mut self, planned: Vec<Planned<A>>, time: Timestamp, sequence: u64) {
         let position = self.ports.log.position(self.shard, sequence);
-        for planned in plan.planned {
+        for planned in planned {
             let Some(waiting) = self.waiting.pop_front() else { return };
             let answer = match planned {
-                Planned::Events(events) => Ok(Outcome::Appended { position, time: plan.time, events }),
+                Planned::Events(events) => Ok(Outcome::Appended { position, time, events }),
                 Planned::SameAs => Ok(Outcome::Repeated { position }),
                 Planned::Settled(answer) => answer,
             };
@@ -358,9 +386,8 @@ impl<A: Logged> Actor<A> {
         }
     }
 
-    /// Answers everything that waits with an error, and forgets the state: the next turn loads it anew.
+    /// Answers everything that waits with an error.
     fn give_up(&mut self, error: &ExecuteError<A::Error>) {
-        self.folded = None;
         tracing::warn!(stream = %self.stream, %error, commands = self.waiting.len(), "commands given up");
         for waiting in self.waiting.drain(..) {
             let _ = waiting.reply.send(Err(error.clone()));
@@ -369,8 +396,7 @@ impl<A: Logged> Actor<A> {
 
     /// Makes commands wait rather than memory grow while the read model is too far behind.
     async fn wait_for_projection(&self) -> Result<(), ExecuteError<A::Error>> {
-        let end = self.ports.log.end(self.shard).await.map_err(FoldError::from)?;
-        let must_have = end.saturating_sub(self.ports.max_lag);
+        let must_have = self.met.get(self.shard).saturating_sub(self.ports.max_lag);
         let position = self.ports.log.position(self.shard, must_have);
         if self.ports.projected.reached(position, LAG_PATIENCE).await {
             Ok(())
@@ -379,13 +405,18 @@ impl<A: Logged> Actor<A> {
         }
     }
 
-    fn save(&self, snapshot: crate::snapshot::Snapshot) {
+    /// Saves a snapshot when one is due and the one before it is saved.
+    fn save_snapshot(&mut self, folded: &mut Folded<A>) {
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            return;
+        }
+        let Some(snapshot) = folded.due_snapshot(&self.ports) else { return };
         let (snapshots, stream) = (self.ports.snapshots.clone(), self.stream.clone());
-        tokio::spawn(async move {
+        self.saving = Some(tokio::spawn(async move {
             if let Err(error) = snapshots.save(&stream, &snapshot).await {
                 tracing::warn!(%stream, %error, "a snapshot was not saved");
             }
-        });
+        }));
     }
 }
 
@@ -401,11 +432,4 @@ fn drafts<A: Logged>(request: &Request<A::Command>, events: &[A::Event], version
             event: A::wrap(event.clone()),
         })
         .collect()
-}
-
-/// Waits about this long, and returns twice as long for the next time.
-pub(super) async fn rest(pause: Duration) -> Duration {
-    let jitter = rand::rng().random_range(0.5..1.5);
-    tokio::time::sleep(pause.mul_f64(jitter)).await;
-    (pause * 2).min(LONGEST_PAUSE)
 }

@@ -1,9 +1,10 @@
 //! A stream's state in memory: loaded from a snapshot and the tail of the log, and kept up with it.
 
 use domain::{CommitId, Timestamp};
+use tokio::time::timeout;
 
 use super::known::KnownCommands;
-use super::{ExecuteError, Ports};
+use super::{ExecuteError, FIRST_PAUSE, Ports, STORE_PATIENCE, rest};
 use crate::codec::DecodeError;
 use crate::envelope::{Commit, Logged};
 use crate::log::{ReadError, Record};
@@ -15,6 +16,10 @@ const PAGE: usize = 1_000;
 /// Events after which a new snapshot is worth its writing; a large state waits for more of them.
 const SNAPSHOT_EVENTS: u64 = 256;
 const SNAPSHOT_BYTES_PER_EVENT: u64 = 256;
+/// How often a tail is asked for that the log says it has: for about two seconds.
+const TAIL_READS: u32 = 10;
+/// How long a named command is remembered at least, in milliseconds.
+const REMEMBERED_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Why a state could not be had.
 pub(super) enum FoldError {
@@ -79,7 +84,8 @@ impl<A: Logged> Folded<A> {
         }
     }
 
-    /// Loads a stream, from its snapshot when there is one of this log and shape.
+    /// Loads a stream, from its snapshot when there is one of this log and shape. The state is at least
+    /// as new as the call.
     pub(super) async fn load(ports: &Ports, stream: &Stream, known: &mut KnownCommands) -> Result<Self, FoldError> {
         let mut folded = match Self::from_snapshot(ports, stream).await? {
             Some(folded) => folded,
@@ -92,11 +98,15 @@ impl<A: Logged> Folded<A> {
 
     async fn from_snapshot(ports: &Ports, stream: &Stream) -> Result<Option<Self>, FoldError> {
         let Some(schema) = A::SNAPSHOT else { return Ok(None) };
-        let snapshot = match ports.snapshots.load(stream).await {
-            Ok(Some(snapshot)) => snapshot,
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                tracing::warn!(%error, "a state is folded from the log alone");
+        let snapshot = match timeout(STORE_PATIENCE, ports.snapshots.load(stream)).await {
+            Ok(Ok(Some(snapshot))) => snapshot,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => {
+                tracing::warn!(%stream, %error, "a state is folded from the log alone");
+                return Ok(None);
+            }
+            Err(_) => {
+                tracing::warn!(%stream, "no snapshot in time, a state is folded from the log alone");
                 return Ok(None);
             }
         };
@@ -123,25 +133,24 @@ impl<A: Logged> Folded<A> {
     }
 
     /// Folds what the log has beyond the head, and returns the ids of those commits with their
-    /// sequences.
+    /// sequences. The state is at least as new as the call: the log's head is asked for first, and the
+    /// tail is read up to it, whoever answers the reads.
     pub(super) async fn catch_up(
         &mut self,
         ports: &Ports,
         stream: &Stream,
         known: &mut KnownCommands,
     ) -> Result<Vec<(CommitId, u64)>, FoldError> {
+        let head = ports.log.head(stream).await?;
         let mut folded = Vec::new();
-        loop {
-            let records = ports.log.read_stream(stream, self.head, PAGE).await?;
-            if records.is_empty() {
-                return Ok(folded);
-            }
-            for commit in ports.codec.decode(&records).await? {
+        while self.head < head {
+            for commit in read_tail(ports, stream, self.head).await? {
                 known.learn(&commit);
                 folded.push((commit.id, commit.sequence));
                 self.fold(&commit);
             }
         }
+        Ok(folded)
     }
 
     fn fold(&mut self, commit: &Commit) {
@@ -181,22 +190,38 @@ impl<A: Logged> Folded<A> {
     }
 }
 
-/// Reads the named commands of a stream's commits in `(from, to]`: the stretch between what the read
-/// model has and what an actor holds.
+/// The next commits of a stream after the sequence, where the log says that there are some.
+async fn read_tail(ports: &Ports, stream: &Stream, after: u64) -> Result<Vec<Commit>, FoldError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 0..TAIL_READS {
+        let records = ports.log.read_stream(stream, after, PAGE).await?;
+        if !records.is_empty() {
+            return Ok(ports.codec.decode(&records).await?);
+        }
+        pause = rest(pause).await;
+    }
+    Err(FoldError::Unavailable("the tail of the stream is not readable yet".to_owned()))
+}
+
+/// Reads the named commands of a stream's commits above `from`, up to where an actor that has folded the
+/// stream up to `head` knows them: the stretch between what the read model has and what the actor holds.
+/// Commands that need not be remembered any more are left out.
 pub(super) async fn learn_between(
     ports: &Ports,
     stream: &Stream,
     known: &mut KnownCommands,
     from: u64,
+    head: u64,
 ) -> Result<(), FoldError> {
-    let to = known.floor;
+    let to = known.floor.min(head);
+    let forgotten = Timestamp::from_millis((ports.clock)().as_millis() - REMEMBERED_MS);
     let mut after = from;
     while after < to {
-        let records = ports.log.read_stream(stream, after, PAGE).await?;
-        let Some(last) = records.last() else { break };
-        after = last.sequence;
-        for commit in ports.codec.decode(&records).await?.iter().filter(|c| c.sequence <= to) {
-            known.learn(commit);
+        for commit in read_tail(ports, stream, after).await? {
+            after = commit.sequence;
+            if commit.time >= forgotten {
+                known.learn(&commit);
+            }
         }
     }
     known.floor = from;

@@ -7,6 +7,9 @@ use domain::CommandId;
 use crate::envelope::Commit;
 use crate::facts::CommandFact;
 
+/// Commands that are kept in memory without asking whether the read model has them too.
+const KEPT: usize = 256;
+
 /// Named commands of one stream in all commits above `floor`.
 #[derive(Debug, Default)]
 pub(super) struct KnownCommands {
@@ -14,6 +17,8 @@ pub(super) struct KnownCommands {
     order: VecDeque<(u64, CommandId)>,
     /// Every commit of the stream above this sequence is known here.
     pub(super) floor: u64,
+    /// How far the read model was when commands were last shed.
+    shed: u64,
 }
 
 impl KnownCommands {
@@ -27,7 +32,8 @@ impl KnownCommands {
     }
 
     pub(super) fn insert(&mut self, command: CommandId, fact: CommandFact) {
-        if self.facts.insert(command, fact).is_none() {
+        if self.get(command).is_none_or(|known| known.sequence < fact.sequence) {
+            self.facts.insert(command, fact);
             self.order.push_back((fact.sequence, command));
         }
     }
@@ -51,7 +57,19 @@ impl KnownCommands {
             && sequence <= checkpoint
         {
             self.order.pop_front();
-            self.facts.remove(&command);
+            // A command may have been carried out again long after: only what this entry stands for goes.
+            if self.get(command).is_some_and(|known| known.sequence == sequence) {
+                self.facts.remove(&command);
+            }
+        }
+    }
+
+    /// Sheds what a read model that is said to have come this far has too, once it is much. If that
+    /// turns out to be wrong, the floor tells, and the stretch is read from the log again.
+    pub(super) fn shed(&mut self, projected: u64) {
+        if self.facts.len() > KEPT && projected > self.shed {
+            self.shed = projected;
+            self.forget(projected);
         }
     }
 }

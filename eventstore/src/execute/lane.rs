@@ -2,15 +2,17 @@
 //! members.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::conversation::{Error, reads};
 use domain::{CommitId, Timestamp, UserId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::actor::rest;
+use super::folded::FoldError;
 use super::registry::{self, Queue, Registry};
-use super::{Conversations, ExecuteError, PATIENCE, Ports};
+use super::{Conversations, ExecuteError, FIRST_PAUSE, PATIENCE, Ports, rest};
 use crate::codec::{Draft, assemble};
 use crate::envelope::{Event, Trace};
 use crate::log::{Append, AppendError, Expected, Position};
@@ -18,7 +20,9 @@ use crate::subject::Stream;
 
 /// Marks that become one commit: as many as are surely under the cap of a record.
 const MARKS_PER_COMMIT: usize = 400;
-const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+/// How long a commit of unknown outcome is sent again. A commit that expects nothing is told from its
+/// repeat by its id alone, and the log remembers that for two minutes.
+const SENT_AGAIN: Duration = Duration::from_secs(60);
 
 /// What became of a read mark.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +37,8 @@ type Reply = oneshot::Sender<Result<Position, ExecuteError<Error>>>;
 
 struct Mark {
     event: reads::Event,
+    /// When the newest event was recorded that this was decided on: nothing is read before it is sent.
+    after: Timestamp,
     trace: Trace,
     reply: Reply,
 }
@@ -74,7 +80,7 @@ impl ReadMarks {
         let (reply, answer) = oneshot::channel();
         let ports = self.conversations.ports();
         self.lanes
-            .send(&lane, Mark { event: event.clone(), trace, reply }, |queue| {
+            .send(&lane, Mark { event: event.clone(), after: confirmed.time, trace, reply }, |queue| {
                 tokio::spawn(run(ports.clone(), lane.clone(), queue));
             })
             .map_err(|registry::Full| ExecuteError::Overloaded)?;
@@ -89,28 +95,45 @@ impl ReadMarks {
 }
 
 async fn run(ports: Ports, lane: Stream, mut queue: Queue<Mark>) {
-    let mut time = Timestamp::default();
+    let mut newest = None;
     loop {
         let marks = queue.next(MARKS_PER_COMMIT).await;
         if marks.is_empty() {
             return;
         }
-        time = time.max((ports.clock)());
         let mut replies = Vec::with_capacity(marks.len());
         let mut moves = Vec::with_capacity(marks.len());
+        let mut after = (ports.clock)();
         let mut trace = Trace::default();
         for mark in marks {
             replies.push(mark.reply);
             moves.push(mark.event);
+            after = after.max(mark.after);
             trace = mark.trace;
         }
         // One request's trace cannot stand for many.
         let trace = if replies.len() == 1 { trace } else { Trace::default() };
-        let outcome = append(&ports, &lane, time, reads::coalesce(moves), trace).await;
+        let outcome = async {
+            let time = match newest {
+                Some(newest) => after.max(newest),
+                None => after.max(newest_time(&ports, &lane).await?),
+            };
+            newest = Some(time);
+            append(&ports, &lane, time, reads::coalesce(moves), trace).await
+        };
+        let outcome = outcome.await;
         for reply in replies {
             let _ = reply.send(outcome.clone());
         }
     }
+}
+
+/// When the newest commit of a lane was recorded.
+async fn newest_time(ports: &Ports, lane: &Stream) -> Result<Timestamp, FoldError> {
+    let head = ports.log.head(lane).await?;
+    let newest = if head > 0 { ports.log.read_stream(lane, head - 1, 1).await? } else { Vec::new() };
+    let commits = ports.codec.decode(&newest).await?;
+    Ok(commits.last().map_or_else(Timestamp::default, |commit| commit.time))
 }
 
 async fn append(
@@ -139,17 +162,22 @@ async fn append(
     let payload = assemble(commit_id, time, &encoded);
     let append = Append { stream: lane.clone(), expected: Expected::Any, commit_id, payload };
     let mut pause = FIRST_PAUSE;
+    let mut unknown = false;
+    let start = Instant::now();
     loop {
-        match ports.log.append(append.clone()).await {
+        let reason = match ports.log.append(append.clone()).await {
             Ok(appended) => return Ok(ports.log.position(ports.log.shard_of(lane), appended.sequence)),
             Err(AppendError::TooLarge { .. }) => return Err(ExecuteError::TooLarge),
-            // The lane expects nothing, so a conflict is not one of its outcomes; asked again it ends.
-            Err(AppendError::Unknown(what) | AppendError::Unavailable(what)) => {
-                tracing::warn!(stream = %lane, reason = %what, "outcome unknown, sent again");
-                pause = rest(pause).await;
-            }
-            Err(AppendError::Conflict) => pause = rest(pause).await,
+            Err(AppendError::Unavailable(what)) if !unknown => return Err(ExecuteError::Unavailable(what)),
+            Err(AppendError::Unknown(what) | AppendError::Unavailable(what)) => what,
+            // Where nothing is expected, nothing conflicts.
+            Err(error @ AppendError::Conflict) => error.to_string(),
+        };
+        if start.elapsed() > SENT_AGAIN {
+            return Err(ExecuteError::Unavailable(reason));
         }
+        unknown = true;
+        tracing::warn!(stream = %lane, %reason, "outcome unknown, sent again");
+        pause = rest(pause).await;
     }
 }
-

@@ -1,7 +1,7 @@
 //! The running actors: one per stream, started when it is first spoken to, gone when it is idle.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,13 +13,14 @@ const QUEUE: usize = 1_024;
 /// How long an actor without work stays.
 const IDLE: Duration = Duration::from_secs(120);
 
-type Actors<M> = Arc<Mutex<HashMap<Stream, mpsc::Sender<M>>>>;
+type Actors<M> = Mutex<HashMap<Stream, mpsc::Sender<M>>>;
 
 /// An actor's queue is full.
 pub(super) struct Full;
 
+/// The actors that are running. When it is dropped, they finish what they were sent, and end.
 pub(super) struct Registry<M> {
-    actors: Actors<M>,
+    actors: Arc<Actors<M>>,
 }
 
 impl<M> Default for Registry<M> {
@@ -54,7 +55,7 @@ impl<M> Registry<M> {
         // A new queue has a place.
         let _ = actor.try_send(message);
         actors.insert(stream.clone(), actor);
-        start(Queue { stream: stream.clone(), messages, actors: Arc::clone(&self.actors) });
+        start(Queue { stream: stream.clone(), messages, actors: Arc::downgrade(&self.actors) });
         Ok(())
     }
 }
@@ -63,19 +64,23 @@ impl<M> Registry<M> {
 pub(super) struct Queue<M> {
     stream: Stream,
     messages: mpsc::Receiver<M>,
-    actors: Actors<M>,
+    // An actor that held the registry would hold the other end of its own queue, and never see it closed.
+    actors: Weak<Actors<M>>,
 }
 
 impl<M> Queue<M> {
-    /// The next messages, up to a number of them; empty when the actor was idle and is to end. Nothing
-    /// that was sent is lost: an actor is taken out of the registry only while its queue is empty.
+    /// The next messages, up to a number of them; empty when the actor is to end, because it was idle or
+    /// because the registry is gone. Nothing that was sent is lost: an actor is taken out of the registry
+    /// only while its queue is empty.
     pub(super) async fn next(&mut self, limit: usize) -> Vec<M> {
         let mut taken = Vec::new();
         loop {
             match tokio::time::timeout(IDLE, self.messages.recv_many(&mut taken, limit)).await {
                 Ok(_) => return taken,
                 Err(_) => {
-                    let mut actors = lock(&self.actors);
+                    // Without a registry the queue is closed, and what is left in it comes at once.
+                    let Some(actors) = self.actors.upgrade() else { continue };
+                    let mut actors = lock(&actors);
                     if self.messages.is_empty() {
                         actors.remove(&self.stream);
                         return taken;

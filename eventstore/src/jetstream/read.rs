@@ -114,32 +114,18 @@ impl Inner {
                     return Err(ReadError::Unavailable(format!("a page was refused: {status} {reason}")));
                 }
             }
-            let (previous, sequence) =
-                (number(&message, NATS_LAST_SEQUENCE), number(&message, NATS_SEQUENCE));
+            let link = Link::of(&message);
             let last = page.last().map(|record| record.sequence);
-            let next = last.map_or(request.seq, |last| last + 1);
-            // The server names, with each record, the one it sent before it.
-            let chained = previous == Some(last.unwrap_or(0));
-            match sequence {
-                Some(sequence) if chained && (sequence == next || (sequence > next && !contiguous)) => {
-                    let subject = header(message.headers.as_ref(), NATS_SUBJECT).unwrap_or_default();
-                    match self.record(shard.number, subject, sequence, message.payload.clone()) {
-                        Ok(record) => page.push(record),
-                        // It is met again as the first of the next page.
-                        Err(_) if !page.is_empty() => break,
-                        Err(damaged) => return Err(damaged),
-                    }
-                }
-                _ => {
-                    tracing::warn!(
-                        log.shard = shard.number,
-                        log.sequence = ?sequence,
-                        log.previous = ?previous,
-                        log.expected = next,
-                        "a page has a hole and was cut there"
-                    );
-                    break;
-                }
+            let Some(sequence) = link.follows(last, request.seq, contiguous) else {
+                tracing::warn!(log.shard = shard.number, ?link, ?last, "a page has a hole and was cut there");
+                break;
+            };
+            let subject = header(message.headers.as_ref(), NATS_SUBJECT).unwrap_or_default();
+            match self.record(shard.number, subject, sequence, message.payload.clone()) {
+                Ok(record) => page.push(record),
+                // It is met again as the first of the next page.
+                Err(_) if !page.is_empty() => break,
+                Err(damaged) => return Err(damaged),
             }
         }
         Ok(page)
@@ -177,13 +163,32 @@ async fn at_leader(request: RawMessageBuilder) -> Result<Option<StreamMessage>, 
     }
 }
 
+/// How a record of a page says that it belongs where it came: it names itself and the one that was sent
+/// before it, 0 if it is the first.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    sequence: Option<u64>,
+    previous: Option<u64>,
+}
+
+impl Link {
+    fn of(message: &Message) -> Self {
+        let number = |name| header(message.headers.as_ref(), name)?.parse().ok();
+        Self { sequence: number(NATS_SEQUENCE), previous: number(NATS_LAST_SEQUENCE) }
+    }
+
+    /// The record's sequence if nothing is missing before it. `last` is the record before it in the
+    /// page, `first` where the page may begin; a contiguous page leaves none out.
+    fn follows(self, last: Option<u64>, first: u64, contiguous: bool) -> Option<u64> {
+        let next = last.map_or(first, |last| last + 1);
+        let chained = self.previous == Some(last.unwrap_or(0));
+        self.sequence.filter(|sequence| chained && (*sequence == next || (*sequence > next && !contiguous)))
+    }
+}
+
 /// A header that the server set. What the publisher set comes before it.
 fn header(headers: Option<&HeaderMap>, name: HeaderName) -> Option<&str> {
     headers?.get_last(name).map(async_nats::HeaderValue::as_str)
-}
-
-fn number(message: &Message, name: HeaderName) -> Option<u64> {
-    header(message.headers.as_ref(), name)?.parse().ok()
 }
 
 pub(super) async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, ReadError> {
@@ -196,4 +201,27 @@ pub(super) fn unavailable(error: &dyn std::error::Error) -> ReadError {
 
 fn no_answer() -> ReadError {
     ReadError::Unavailable("the server did not answer in time".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_taken_only_if_none_is_missing_before_it() {
+        let link = |previous, sequence| Link { sequence: Some(sequence), previous: Some(previous) };
+        // Of a whole shard.
+        assert_eq!(link(0, 7).follows(None, 7, true), Some(7));
+        assert_eq!(link(7, 8).follows(Some(7), 7, true), Some(8));
+        assert_eq!(link(0, 8).follows(None, 7, true), None, "the shard's record 7 is missing");
+        assert_eq!(link(7, 9).follows(Some(7), 7, true), None, "the shard's record 8 is missing");
+        // Of one stream, whose records stand apart.
+        assert_eq!(link(0, 12).follows(None, 7, false), Some(12));
+        assert_eq!(link(12, 40).follows(Some(12), 7, false), Some(40));
+        assert_eq!(link(12, 40).follows(None, 7, false), None, "the first was lost on the way");
+        assert_eq!(link(40, 41).follows(Some(12), 7, false), None, "40 was lost on the way");
+        assert_eq!(link(12, 12).follows(Some(12), 7, false), None, "the same again");
+        assert_eq!(Link { sequence: None, previous: Some(0) }.follows(None, 1, true), None);
+        assert_eq!(Link { sequence: Some(1), previous: None }.follows(None, 1, true), None);
+    }
 }

@@ -11,12 +11,25 @@ const ARROW: [(&str, &[&str]); 6] = [
     ("projections", &["domain", "eventstore"]),
     ("search-indexer", &["domain", "eventstore"]),
     ("api", &["domain", "eventstore", "projections", "search-indexer"]),
-    ("tests", &["domain", "eventstore", "projections", "search-indexer", "api"]),
+    (
+        "tests",
+        &["domain", "eventstore", "projections", "search-indexer", "api"],
+    ),
 ];
 
 /// What does I/O, waits, or knows the time or chance: no business of a pure decision.
 const IMPURE: [&str; 12] = [
-    "async-nats", "axum", "futures", "getrandom", "rand", "reqwest", "sqlx", "tantivy", "tokio", "tokio-util", "tower",
+    "async-nats",
+    "axum",
+    "futures",
+    "getrandom",
+    "rand",
+    "reqwest",
+    "sqlx",
+    "tantivy",
+    "tokio",
+    "tokio-util",
+    "tower",
     "tracing",
 ];
 
@@ -26,10 +39,16 @@ fn dependencies_point_one_way() {
     let members: BTreeSet<_> = dependencies.keys().cloned().collect();
     let arrow: BTreeMap<_, _> = ARROW.into_iter().collect();
     let known: BTreeSet<_> = arrow.keys().map(|name| (*name).to_owned()).collect();
-    assert_eq!(members, known, "a crate that the arrow does not know, or the other way round");
+    assert_eq!(
+        members, known,
+        "a crate that the arrow does not know, or the other way round"
+    );
     for (name, named) in &dependencies {
         for other in named.intersection(&members) {
-            assert!(arrow[name.as_str()].contains(&other.as_str()), "{name} must not depend on {other}");
+            assert!(
+                arrow[name.as_str()].contains(&other.as_str()),
+                "{name} must not depend on {other}"
+            );
         }
     }
 }
@@ -49,7 +68,15 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .exec()
         .unwrap();
     let named = |package: &&cargo_metadata::Package| {
-        package.dependencies.iter().map(|dependency| dependency.name.clone()).collect()
+        package
+            .dependencies
+            .iter()
+            .map(|dependency| dependency.name.clone())
+            .collect()
     };
-    metadata.workspace_packages().iter().map(|package| (package.name.to_string(), named(package))).collect()
+    metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| (package.name.to_string(), named(package)))
+        .collect()
 }

@@ -44,13 +44,19 @@ async fn garbage_frames_are_answered_with_an_error_and_change_nothing() {
         with("tempId", json!("x".repeat(1_000))),
         frame("mark_as_read", json!({})),
         frame("mark_as_read", json!({"conversationId": other})),
-        frame("mark_as_read", json!({"conversationId": chat, "messageId": "nonsense"})),
+        frame(
+            "mark_as_read",
+            json!({"conversationId": chat, "messageId": "nonsense"}),
+        ),
         "[".repeat(50_000),
     ];
     for garbage in &garbage {
         socket.send_raw(garbage).await;
         let error = socket.wait("message_error").await;
-        assert!(error["code"].as_str().is_some_and(|code| !code.is_empty()), "{garbage:.60}: {error}");
+        assert!(
+            error["code"].as_str().is_some_and(|code| !code.is_empty()),
+            "{garbage:.60}: {error}"
+        );
     }
     socket.send_binary(vec![0, 255, 1, 254]).await;
     socket.wait("message_error").await;
@@ -90,7 +96,9 @@ async fn a_frame_that_is_far_too_large_costs_its_sender_alone() {
     let server = TestServer::start().await;
     let chat = server.client("ann").direct("bob").await.id;
     let (mut flood, mut bob) = (server.socket("ann").await, server.socket("bob").await);
-    flood.send_raw(&json!({"event": "send_message", "data": text(&chat, &"x".repeat(32 << 20))}).to_string()).await;
+    flood
+        .send_raw(&json!({"event": "send_message", "data": text(&chat, &"x".repeat(32 << 20))}).to_string())
+        .await;
     // It is told or cut off, either is right; nobody else notices.
     if let Ok(frame) = flood.next().await {
         assert_eq!(frame.event, "message_error", "{frame:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tests::load::{Ledger, check};
+use tests::ledger::{Ledger, check};
 use tests::shapes::Message;
 use tests::{Socket, TestServer};
 
@@ -49,7 +49,10 @@ async fn every_new_message_comes_once_and_in_order_to_every_socket() {
     for listener in listeners {
         let mut heard: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         for message in listener.await.unwrap() {
-            heard.entry(message.conversation_id.clone()).or_default().push(message);
+            heard
+                .entry(message.conversation_id.clone())
+                .or_default()
+                .push(message);
         }
         assert!(heard == kept, "a socket heard something else than what was sent");
     }
@@ -63,7 +66,9 @@ async fn who_connects_in_between_hears_everything_from_then_on() {
     let chats = vec![chat.clone()];
     let sending = tokio::spawn(async move {
         let mut ledger = Ledger::new("ann", &chats);
-        let outcome = ledger.send_socket(&mut sender, 16, |ledger| ledger.issued() >= 2_000).await;
+        let outcome = ledger
+            .send_socket(&mut sender, 16, |ledger| ledger.issued() >= 2_000)
+            .await;
         assert!(outcome.is_ok(), "the connection broke");
     });
     let mut sockets = Vec::new();
@@ -72,7 +77,10 @@ async fn who_connects_in_between_hears_everything_from_then_on() {
         // What is sent after the server has said that the connection stands must come.
         let mark = server.client("cat").say(&chat, "mark").await.ordinal;
         let first = socket.new_message().await.ordinal;
-        assert!(first <= mark, "connected before {mark} was sent, but heard {first} first");
+        assert!(
+            first <= mark,
+            "connected before {mark} was sent, but heard {first} first"
+        );
         sockets.push((socket, first));
         if sockets.len() >= 30 {
             break;

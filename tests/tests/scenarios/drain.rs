@@ -1,14 +1,18 @@
 //! SIGTERM: the server ends of its own accord and loses nothing that it accepted.
 
-use tests::load::{Load, Way, check};
+use tests::ledger::check;
+use tests::load::{Load, Way};
 use tests::{TestServer, socket};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_asked_to_end_keeps_what_it_accepted() {
     let mut server = TestServer::start().await;
     let users = [
-        ("ann", Way::Http), ("bob", Way::Http), ("cat", Way::Http),
-        ("dan", Way::Socket(32)), ("eve", Way::Socket(32)),
+        ("ann", Way::Http),
+        ("bob", Way::Http),
+        ("cat", Way::Http),
+        ("dan", Way::Socket(32)),
+        ("eve", Way::Socket(32)),
     ];
     let names: Vec<_> = users.iter().map(|(name, _)| *name).collect();
     let chat = server.client("ann").group("Garden", &names).await.id;
@@ -32,7 +36,9 @@ async fn a_server_that_ends_closes_its_sockets_and_does_not_wait_for_them() {
     let mut polite = server.socket("ann").await;
     // One that never reads, and so never answers the closing handshake.
     let token = server.folder.token("bob");
-    let deaf = socket::open(server.address(), "/ws", Some(&token), None).await.unwrap();
+    let deaf = socket::open(server.address(), "/ws", Some(&token), None)
+        .await
+        .unwrap();
     assert!(server.terminate().await.success());
     polite.closed().await;
     drop(deaf);

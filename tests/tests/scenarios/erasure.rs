@@ -25,18 +25,30 @@ async fn without_the_key_a_users_words_are_gone_and_everything_else_stays() {
     let question = ann.say(&direct, "quokka direct shared").await;
     let mut reply = tests::client::text(&direct, "wombat reply shared");
     reply["replyToId"] = question.id.clone().into();
-    cat.post("/conversations/messages", &reply).send().await.expect(201);
+    cat.post("/conversations/messages", &reply)
+        .send()
+        .await
+        .expect(201);
     ann.say(&direct, "quokka last shared").await;
     let searches = ["quokka", "wombat", "shared"];
     let before = answers(&server, &USERS, &searches).await;
-    assert!(before.to_string().contains("Annabelle Quokka"), "the profile is not shown");
+    assert!(
+        before.to_string().contains("Annabelle Quokka"),
+        "the profile is not shown"
+    );
 
     assert!(server.terminate().await.success());
     let folder = &server.folder;
-    assert!(!holds(&folder.data(), "log.db", "quokka"), "the log holds what was written in the clear");
+    assert!(
+        !holds(&folder.data(), "log.db", "quokka"),
+        "the log holds what was written in the clear"
+    );
     delete_key(folder, "ann").await;
-    let _ = folder.run(["rebuild"]).await.succeeded();
-    assert!(!holds(&folder.data(), "", "quokka"), "a file still holds what the erased user wrote");
+    folder.run(["rebuild"]).await.succeeded();
+    assert!(
+        !holds(&folder.data(), "", "quokka"),
+        "a file still holds what the erased user wrote"
+    );
     server.restart().await;
 
     let after = answers(&server, &USERS, &searches).await;
@@ -45,14 +57,23 @@ async fn without_the_key_a_users_words_are_gone_and_everything_else_stays() {
         let wombats = format!("{user} searches wombat");
         assert_same(&before[&wombats], &after[&wombats]);
     }
-    assert!(!after.to_string().to_lowercase().contains("quokka"), "an answer still holds it: {after}");
+    assert!(
+        !after.to_string().to_lowercase().contains("quokka"),
+        "an answer still holds it: {after}"
+    );
     // What is left is what was there, without that person's words. Searches were compared above.
     let without_searches = |answers: &Value| {
         let mut answers = answers.clone();
-        answers.as_object_mut().unwrap().retain(|name, _| !name.contains("searches"));
+        answers
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| !name.contains("searches"));
         answers
     };
-    assert_same(&erased(without_searches(&before), "ann"), &without_searches(&after));
+    assert_same(
+        &erased(without_searches(&before), "ann"),
+        &without_searches(&after),
+    );
     assert!(after[format!("messages of {garden}")][0]["content"].is_null());
 
     // The person may go on writing, under a new key; what was erased stays erased.
@@ -61,7 +82,12 @@ async fn without_the_key_a_users_words_are_gone_and_everything_else_stays() {
     server.rebuild().await;
     let kept = server.client("bob").messages(&garden).await;
     assert_eq!(kept.last(), Some(&sent));
-    assert!(kept[..40].iter().filter(|m| m.from_user_id == "ann").all(|m| m.content.is_none()));
+    assert!(
+        kept[..40]
+            .iter()
+            .filter(|m| m.from_user_id == "ann")
+            .all(|m| m.content.is_none())
+    );
 }
 
 #[tokio::test]
@@ -71,10 +97,13 @@ async fn a_founder_whose_key_is_gone_takes_the_name_of_the_group_along() {
     let sent = server.client("bob").say(&garden, "hello").await;
     assert!(server.terminate().await.success());
     delete_key(&server.folder, "ann").await;
-    let _ = server.folder.run(["rebuild"]).await.succeeded();
+    server.folder.run(["rebuild"]).await.succeeded();
     server.restart().await;
     let seen = server.client("bob").conversation(&garden).await;
-    assert_eq!((seen.name, seen.owner_id.as_deref(), seen.member_count), (None, Some("ann"), 2));
+    assert_eq!(
+        (seen.name, seen.owner_id.as_deref(), seen.member_count),
+        (None, Some("ann"), 2)
+    );
     assert_eq!(server.client("bob").messages(&garden).await, [sent]);
     server.client("ann").say(&garden, "still a member").await;
 }
@@ -103,7 +132,10 @@ fn erased(mut answers: Value, user: &str) -> Value {
             value["user"]["name"] = Value::Null;
             value["user"]["avatar"] = Value::Null;
         }
-        if value["lastMessage"].as_str().is_some_and(|last| last.contains("quokka")) {
+        if value["lastMessage"]
+            .as_str()
+            .is_some_and(|last| last.contains("quokka"))
+        {
             value["lastMessage"] = Value::Null;
         }
         // A direct conversation may be called after the other one.
@@ -128,18 +160,22 @@ fn visit(value: &mut Value, change: &impl Fn(&mut Value)) {
 
 /// Whether a file of the folder, called like this at the beginning, has the word in it.
 fn holds(folder: &Path, prefix: &str, word: &str) -> bool {
-    folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).any(|path| {
-        if path.is_dir() {
-            return holds(&path, prefix, word);
-        }
-        let wanted = path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
-        let found = wanted && {
-            let bytes = std::fs::read(&path).unwrap().to_ascii_lowercase();
-            bytes.windows(word.len()).any(|window| window == word.as_bytes())
-        };
-        if found {
-            tests::report(&format!("{} holds {word:?}", path.display()));
-        }
-        found
-    })
+    folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .any(|path| {
+            if path.is_dir() {
+                return holds(&path, prefix, word);
+            }
+            let wanted = path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
+            let found = wanted && {
+                let bytes = std::fs::read(&path).unwrap().to_ascii_lowercase();
+                bytes.windows(word.len()).any(|window| window == word.as_bytes())
+            };
+            if found {
+                tests::report(&format!("{} holds {word:?}", path.display()));
+            }
+            found
+        })
 }

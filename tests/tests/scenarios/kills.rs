@@ -6,7 +6,8 @@ use std::time::Duration;
 use rand::RngExt;
 use tests::answers::{answers, assert_same};
 use tests::irc::Log;
-use tests::load::{Load, Way, check};
+use tests::ledger::check;
+use tests::load::{Load, Way};
 use tests::{Folder, TestServer, corpus, report};
 
 /// Kills of an import, of a starting server and of a serving one: more than twenty together.
@@ -25,12 +26,15 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
     let folder = Folder::new();
     let logs = ["2004-05-01", "2004-05-02"].map(|date| corpus::generated(folder.scratch(), date, 10_000, 30));
     let killed = kill_imports(&folder, &logs).await;
-    let _ = folder.import(&logs).await.succeeded();
+    folder.import(&logs).await.succeeded();
 
     let mut server = TestServer::start_on(folder).await;
     let names: Vec<_> = USERS.iter().map(|(name, _)| *name).collect();
     let ann = server.client("ann");
-    let mut chats = vec![ann.group("Garden", &names).await.id, ann.group("Kitchen", &names).await.id];
+    let mut chats = vec![
+        ann.group("Garden", &names).await.id,
+        ann.group("Kitchen", &names).await.id,
+    ];
     let load = Load::start(&server.folder, &chats, &USERS);
     for round in 0..KILLS[2] {
         load.server_at(Some(server.address()));
@@ -45,14 +49,21 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
             // Killed again before it is ready, wherever it is then.
             let mut starting = server.folder.spawn_server();
             pause(300_000).await;
-            assert!(starting.kill(), "the server ended by itself: {}", starting.stderr());
+            assert!(
+                starting.kill(),
+                "the server ended by itself: {}",
+                starting.stderr()
+            );
         }
         server.restart().await;
     }
     load.server_at(Some(server.address()));
     let ledgers = load.finish().await;
     let total: usize = ledgers.iter().map(|ledger| ledger.acknowledged.len()).sum();
-    report(&format!("{} kills, {killed} of them of imports; {total} sends acknowledged", killed + KILLS[1] + KILLS[2]));
+    report(&format!(
+        "{} kills, {killed} of them of imports; {total} sends acknowledged",
+        killed + KILLS[1] + KILLS[2]
+    ));
 
     let ann = server.client("ann");
     for chat in &chats {
@@ -60,7 +71,14 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
     }
     assert_imported(&server, &logs).await;
 
-    chats.extend(server.client("nick1").conversations().await.into_iter().map(|c| c.id));
+    chats.extend(
+        server
+            .client("nick1")
+            .conversations()
+            .await
+            .into_iter()
+            .map(|c| c.id),
+    );
     assert_eq!(chats.len(), 4);
     let users = ["ann", "bob", "dan", "nick1", "nick2"];
     let searches = ["word3", "eve", "9999", "nothing"];
@@ -92,11 +110,21 @@ async fn assert_imported(server: &TestServer, logs: &[std::path::PathBuf]) {
         let log = Log::read(path);
         let client = server.client("nick1");
         let list = client.conversations().await;
-        let chat = list.iter().find(|c| c.name.as_ref().is_some_and(|name| name.contains(log.date()))).unwrap();
+        let chat = list
+            .iter()
+            .find(|c| c.name.as_ref().is_some_and(|name| name.contains(log.date())))
+            .unwrap();
         let kept = client.messages(&chat.id).await;
         assert!(kept.iter().map(|m| m.ordinal).eq(1..=log.messages.len() as u64));
-        let kept = kept.iter().map(|m| (m.from_user_id.as_str(), m.content.as_deref().unwrap()));
-        assert!(kept.eq(log.messages.iter().map(|said| (said.nick.as_str(), said.text.as_str()))));
+        let kept = kept
+            .iter()
+            .map(|m| (m.from_user_id.as_str(), m.content.as_deref().unwrap()));
+        assert!(
+            kept.eq(log
+                .messages
+                .iter()
+                .map(|said| (said.nick.as_str(), said.text.as_str())))
+        );
     }
 }
 

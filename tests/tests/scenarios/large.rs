@@ -15,9 +15,12 @@ async fn after_a_crash_a_large_conversation_takes_commands_and_shows_its_end() {
     let folder = Folder::new();
     let log = corpus::generated(folder.scratch(), "2004-03-01", MESSAGES as usize, 50);
     let start = Instant::now();
-    let _ = folder.import(&[log]).await.succeeded();
+    folder.import(&[log]).await.succeeded();
     let took = start.elapsed();
-    report(&format!("{MESSAGES} messages imported in {took:?}, {:.0}/s", MESSAGES as f64 / took.as_secs_f64()));
+    report(&format!(
+        "{MESSAGES} messages imported in {took:?}, {:.0}/s",
+        MESSAGES as f64 / took.as_secs_f64()
+    ));
 
     let mut server = TestServer::start_on(folder).await;
     let nick = server.client("nick7");
@@ -46,8 +49,21 @@ async fn after_a_crash_a_large_conversation_takes_commands_and_shows_its_end() {
     assert_eq!(page.data[48].content.as_deref(), Some("before the crash"));
     let imported = page.data[47].content.as_ref().unwrap();
     assert_eq!(*imported, format!("message {} of 2004-03-01", MESSAGES - 1));
-    assert!(page.data.iter().map(|m| m.ordinal).eq(MESSAGES - 47..=MESSAGES + 2));
+    assert!(
+        page.data
+            .iter()
+            .map(|m| m.ordinal)
+            .eq(MESSAGES - 47..=MESSAGES + 2)
+    );
     // Far back is as near as the end.
-    let middle = nick.page(&chat, &format!("limit=5&before={}", page.data[0].id)).await;
-    assert!(middle.data.iter().map(|m| m.ordinal).eq(MESSAGES - 52..MESSAGES - 47));
+    let middle = nick
+        .page(&chat, &format!("limit=5&before={}", page.data[0].id))
+        .await;
+    assert!(
+        middle
+            .data
+            .iter()
+            .map(|m| m.ordinal)
+            .eq(MESSAGES - 52..MESSAGES - 47)
+    );
 }

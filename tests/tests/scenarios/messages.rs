@@ -27,8 +27,14 @@ async fn a_message_is_kept_as_it_was_written() {
     }
     for (index, (message, text)) in sent.iter().zip(&texts).enumerate() {
         assert_eq!(message.content.as_ref(), Some(text));
-        assert_eq!((message.ordinal, message.from_user_id.as_str()), (index as u64 + 1, "ann"));
-        assert_eq!((message.conversation_id.as_str(), message.kind.as_str()), (chat.as_str(), "TEXT"));
+        assert_eq!(
+            (message.ordinal, message.from_user_id.as_str()),
+            (index as u64 + 1, "ann")
+        );
+        assert_eq!(
+            (message.conversation_id.as_str(), message.kind.as_str()),
+            (chat.as_str(), "TEXT")
+        );
         assert!(!message.is_edited && !message.is_deleted && !message.deleted_for_everyone);
         instant(&message.created_at);
     }
@@ -43,8 +49,20 @@ async fn a_message_has_every_field_of_the_reference() {
     let chat = ann.direct("bob").await.id;
     let sent: Value = ann.post_message(&chat, "hello").send().await.expect(201).json();
     let expected = [
-        "content", "conversationId", "createdAt", "deletedAt", "deletedForEveryone", "editedAt", "fromUserId", "id",
-        "isDeleted", "isEdited", "ordinal", "replyToId", "type", "updatedAt",
+        "content",
+        "conversationId",
+        "createdAt",
+        "deletedAt",
+        "deletedForEveryone",
+        "editedAt",
+        "fromUserId",
+        "id",
+        "isDeleted",
+        "isEdited",
+        "ordinal",
+        "replyToId",
+        "type",
+        "updatedAt",
     ];
     assert_eq!(fields(&sent), expected);
     let path = format!("/conversations/{chat}/messages");
@@ -61,7 +79,12 @@ async fn a_reply_names_what_it_answers() {
     let question = ann.say(&chat, "tea or coffee?").await;
     let mut body = tests::client::text(&chat, "tea");
     body["replyToId"] = json!(question.id);
-    let answer: Message = bob.post("/conversations/messages", &body).send().await.expect(201).json();
+    let answer: Message = bob
+        .post("/conversations/messages", &body)
+        .send()
+        .await
+        .expect(201)
+        .json();
     assert_eq!(answer.reply_to_id, Some(question.id.clone()));
     assert_eq!(ann.messages(&chat).await, [question, answer.clone()]);
 
@@ -89,7 +112,11 @@ async fn pages_meet_without_skip_or_repeat_in_both_directions() {
     let ordinals = |messages: &[Message]| messages.iter().map(|m| m.ordinal).collect::<Vec<_>>();
 
     let newest = bob.page(&chat, "limit=10").await;
-    assert_eq!(ordinals(&newest.data), (48..=57).collect::<Vec<_>>(), "the newest, oldest first");
+    assert_eq!(
+        ordinals(&newest.data),
+        (48..=57).collect::<Vec<_>>(),
+        "the newest, oldest first"
+    );
     assert_eq!(newest.next_cursor, newest.data.last().map(|m| m.id.clone()));
     assert_eq!(newest.prev_cursor, newest.data.first().map(|m| m.id.clone()));
     assert!(newest.has_more);
@@ -98,7 +125,9 @@ async fn pages_meet_without_skip_or_repeat_in_both_directions() {
         let mut back = ordinals(&bob.page(&chat, &format!("limit={limit}")).await.data);
         let mut cursor = bob.page(&chat, &format!("limit={limit}")).await.prev_cursor;
         loop {
-            let page = bob.page(&chat, &format!("limit={limit}&before={}", cursor.unwrap())).await;
+            let page = bob
+                .page(&chat, &format!("limit={limit}&before={}", cursor.unwrap()))
+                .await;
             assert!(page.data.len() <= limit);
             assert!(page.data.is_empty() || page.data.last().unwrap().ordinal + 1 == back[0]);
             back.splice(0..0, ordinals(&page.data));

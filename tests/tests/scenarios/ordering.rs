@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use tests::load::{Ledger, Way, check};
-use tests::{TestServer, report};
+use tests::ledger::{Ledger, check};
+use tests::load::Way;
+use tests::{Client, Socket, TestServer, report};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_clients_with_a_thousand_messages_each_make_one_order() {
@@ -15,15 +16,25 @@ async fn eight_clients_with_a_thousand_messages_each_make_one_order() {
     let mut senders = Vec::new();
     for (index, name) in names.iter().enumerate() {
         // Half of them wait for each answer, the others have many on their way.
-        let way = if index % 2 == 0 { Way::Http } else { Way::Socket(64) };
-        let client = server.client(name);
-        let mut socket = server.socket(name).await;
+        let way = if index % 2 == 0 {
+            Way::Http
+        } else {
+            Way::Socket(64)
+        };
+        let (address, token) = (server.address().to_owned(), server.folder.token(name));
         let mut ledger = Ledger::new(name, std::slice::from_ref(&chat));
         senders.push(tokio::spawn(async move {
             let enough = |ledger: &Ledger| ledger.issued() >= 1_000;
             let outcome = match way {
-                Way::Http => ledger.send_http(&client, enough).await,
-                Way::Socket(window) => ledger.send_socket(&mut socket, window, enough).await,
+                Way::Http => {
+                    ledger
+                        .send_http(&Client::new(&address, Some(&token)), enough)
+                        .await
+                }
+                Way::Socket(window) => {
+                    let mut socket = Socket::connect(&address, &token).await;
+                    ledger.send_socket(&mut socket, window, enough).await
+                }
             };
             assert!(outcome.is_ok(), "the connection broke");
             ledger
@@ -33,7 +44,10 @@ async fn eight_clients_with_a_thousand_messages_each_make_one_order() {
     for sender in senders {
         ledgers.push(sender.await.unwrap());
     }
-    report(&format!("8,000 messages of eight clients at once in {:?}", start.elapsed()));
+    report(&format!(
+        "8,000 messages of eight clients at once in {:?}",
+        start.elapsed()
+    ));
     let messages = server.client("client0").messages(&chat).await;
     assert_eq!(messages.len(), 8_000);
     assert!(ledgers.iter().all(|ledger| ledger.acknowledged.len() == 1_000));

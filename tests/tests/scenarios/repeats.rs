@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::client::text;
-use tests::load::Ledger;
+use tests::ledger::Ledger;
 use tests::shapes::Message;
 use tests::{Answer, Client, TestServer};
 
@@ -26,7 +26,9 @@ async fn a_repeat_with_the_same_temp_id_gets_the_original_message_always() {
     // 10,000 sends later.
     let mut socket = server.socket("bob").await;
     let mut ledger = Ledger::new("bob", std::slice::from_ref(&chat));
-    let sent = ledger.send_socket(&mut socket, 256, |ledger| ledger.issued() >= 10_000).await;
+    let sent = ledger
+        .send_socket(&mut socket, 256, |ledger| ledger.issued() >= 10_000)
+        .await;
     assert!(sent.is_ok(), "the connection broke");
     assert_original(&ann, &body, &original).await;
 
@@ -66,8 +68,13 @@ async fn a_repeat_over_the_socket_is_the_same_as_over_http() {
     socket.emit("send_message", &other).await;
     socket.wait("message_error").await;
     // The header names the same thing as the field.
-    let keyed = ann.post("/conversations/messages", &text(&chat, "hello")).header("idempotency-key", "t-1");
-    assert_eq!(keyed.send().await.expect_any(&[200, 201]).json::<Message>(), original);
+    let keyed = ann
+        .post("/conversations/messages", &text(&chat, "hello"))
+        .header("idempotency-key", "t-1");
+    assert_eq!(
+        keyed.send().await.expect_any(&[200, 201]).json::<Message>(),
+        original
+    );
     assert_eq!(ann.messages(&chat).await, [original]);
 }
 
@@ -75,7 +82,10 @@ async fn a_repeat_over_the_socket_is_the_same_as_over_http() {
 async fn a_temp_id_is_scoped_to_its_user_and_conversation() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.client("ann"), server.client("bob"));
-    let (one, other) = (ann.group("One", &["bob"]).await.id, ann.group("Other", &["bob"]).await.id);
+    let (one, other) = (
+        ann.group("One", &["bob"]).await.id,
+        ann.group("Other", &["bob"]).await.id,
+    );
     let keyed = |chat: &str| {
         let mut body = text(chat, "hello");
         body["tempId"] = json!("t-1");

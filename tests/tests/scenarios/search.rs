@@ -13,8 +13,15 @@ async fn words_are_found_whatever_their_case_and_diacritics() {
     let chat = ann.direct("bob").await.id;
     let mut ids = Vec::new();
     let texts = [
-        "Hẹn gặp ở Đà Nẵng", "hen gap o da nang", "GStreamer0.10 is out", "gstreamer!", "the gstreamer-plugins",
-        "a gstreamers", "e\u{301}te\u{301}", "ÉTÉ", "снег и лёд",
+        "Hẹn gặp ở Đà Nẵng",
+        "hen gap o da nang",
+        "GStreamer0.10 is out",
+        "gstreamer!",
+        "the gstreamer-plugins",
+        "a gstreamers",
+        "e\u{301}te\u{301}",
+        "ÉTÉ",
+        "снег и лёд",
     ];
     for text in texts {
         ids.push(ann.say(&chat, text).await.id);
@@ -52,7 +59,12 @@ async fn a_phrase_is_found_as_a_phrase_and_several_words_together() {
     let chinese = ann.say(&chat, "我们明天去北京看长城").await;
     let one = |message: &Message| BTreeSet::from([message.id.clone()]);
     caught_up(&ann, "\"cold beer\"", &one(&phrase)).await;
-    caught_up(&ann, "cold beer", &BTreeSet::from([phrase.id.clone(), reversed.id.clone()])).await;
+    caught_up(
+        &ann,
+        "cold beer",
+        &BTreeSet::from([phrase.id.clone(), reversed.id.clone()]),
+    )
+    .await;
     caught_up(&ann, "cold fridge", &one(&phrase)).await;
     caught_up(&ann, "北京", &one(&chinese)).await;
     caught_up(&ann, "京北", &BTreeSet::new()).await;

@@ -11,7 +11,9 @@ async fn a_token_comes_in_the_header_or_in_the_first_frame() {
     let chat = server.client("ann").direct("bob").await.id;
     let mut by_header = server.socket("bob").await;
     let mut by_frame = Socket::anonymous(server.address(), "/ws").await;
-    by_frame.emit("authenticate", &json!({"token": server.folder.token("bob")})).await;
+    by_frame
+        .emit("authenticate", &json!({"token": server.folder.token("bob")}))
+        .await;
     by_frame.wait("connected").await;
     let sent = server.client("ann").say(&chat, "hello, both of you").await;
     assert_eq!(by_header.new_message().await, sent);
@@ -36,14 +38,19 @@ async fn who_does_not_say_who_it_is_is_not_let_in() {
     ];
     for (index, first) in firsts.iter().enumerate() {
         // A token in the URL stands in logs and histories: it counts for nothing.
-        let path = if index % 2 == 0 { "/ws".to_owned() } else { format!("/ws?token={ann}") };
+        let path = if index % 2 == 0 {
+            "/ws".to_owned()
+        } else {
+            format!("/ws?token={ann}")
+        };
         let mut socket = Socket::anonymous(server.address(), &path).await;
         socket.send_raw(first).await;
-        loop {
-            match socket.next().await {
-                Ok(frame) => assert!(!["connected", "message_sent", "new_message"].contains(&frame.event.as_str())),
-                Err(_) => break,
-            }
+        while let Ok(frame) = socket.next().await {
+            let event = frame.event.as_str();
+            assert!(
+                !["connected", "message_sent", "new_message"].contains(&event),
+                "{frame:?}"
+            );
         }
     }
     assert!(server.client("ann").messages(&chat).await.is_empty());
@@ -55,8 +62,11 @@ async fn a_message_reaches_every_socket_of_every_member_and_nobody_else() {
     let chat = server.client("ann").group("Garden", &["bob", "cat"]).await.id;
     let other = server.client("ann").group("Other", &["eve"]).await.id;
     let (mut ann, mut ann_too) = (server.socket("ann").await, server.socket("ann").await);
-    let (mut bob, mut cat, mut eve) =
-        (server.socket("bob").await, server.socket("cat").await, server.socket("eve").await);
+    let (mut bob, mut cat, mut eve) = (
+        server.socket("bob").await,
+        server.socket("cat").await,
+        server.socket("eve").await,
+    );
     let mut body = text(&chat, "who waters today?");
     body["tempId"] = json!("t-7");
     ann.emit("send_message", &body).await;
@@ -75,7 +85,11 @@ async fn a_message_reaches_every_socket_of_every_member_and_nobody_else() {
     assert_eq!(ann_too.new_message().await.conversation_id, other);
     assert!(!ann_too.has("message_sent"));
     let heard = eve.new_message().await;
-    assert_eq!(heard.content.as_deref(), Some("the end"), "eve heard what was not for her");
+    assert_eq!(
+        heard.content.as_deref(),
+        Some("the end"),
+        "eve heard what was not for her"
+    );
     assert_eq!(server.client("bob").messages(&chat).await, [message]);
 }
 
@@ -89,8 +103,12 @@ async fn a_frame_with_an_id_is_acknowledged_under_it() {
     let mut frame = json!({"event": "send_message", "id": "a string", "data": text(&chat, "again")});
     ann.send_raw(&frame.to_string()).await;
     let ack = next_ack(&mut ann).await;
-    assert_eq!((ack.0, ack.1["success"].clone()), (json!("a string"), json!(true)));
-    frame = json!({"event": "send_message", "id": 77, "data": text("01ARZ3NDEKTSV4RRFFQ69G5FAV", "to nobody")});
+    assert_eq!(
+        (ack.0, ack.1["success"].clone()),
+        (json!("a string"), json!(true))
+    );
+    frame =
+        json!({"event": "send_message", "id": 77, "data": text("01ARZ3NDEKTSV4RRFFQ69G5FAV", "to nobody")});
     ann.send_raw(&frame.to_string()).await;
     let ack = next_ack(&mut ann).await;
     assert_eq!((ack.0, ack.1["success"].clone()), (json!(77), json!(false)));
@@ -103,15 +121,25 @@ async fn a_frame_with_an_id_is_acknowledged_under_it() {
 async fn reading_is_told_to_the_members() {
     let server = TestServer::start().await;
     let chat = server.client("ann").group("Garden", &["bob", "cat"]).await.id;
-    let (mut ann, mut bob, mut cat) =
-        (server.socket("ann").await, server.socket("bob").await, server.socket("cat").await);
+    let (mut ann, mut bob, mut cat) = (
+        server.socket("ann").await,
+        server.socket("bob").await,
+        server.socket("cat").await,
+    );
     let first = server.client("ann").say(&chat, "one").await;
     let second = server.client("ann").say(&chat, "two").await;
 
-    bob.emit("mark_as_read", &json!({"conversationId": chat, "messageId": first.id})).await;
+    bob.emit(
+        "mark_as_read",
+        &json!({"conversationId": chat, "messageId": first.id}),
+    )
+    .await;
     let told = |data: Value, reader: &str, message: &Message| {
         assert_eq!(fields(&data), ["conversationId", "messageId", "readAt", "userId"]);
-        assert_eq!((&data["conversationId"], &data["userId"]), (&json!(chat), &json!(reader)));
+        assert_eq!(
+            (&data["conversationId"], &data["userId"]),
+            (&json!(chat), &json!(reader))
+        );
         assert_eq!(data["messageId"], json!(message.id));
         instant(data["readAt"].as_str().unwrap());
     };

@@ -16,12 +16,27 @@ async fn the_first_start_says_what_it_runs_and_the_printed_command_works() {
     })
     .await;
     assert!(said.to_lowercase().contains("embedded"), "which mode: {said}");
-    assert!(said.contains(data.to_str().unwrap()), "where the data lies: {said}");
-    let command = &said[said.find("curl").unwrap()..];
-    assert!(command.contains(&format!("http://{address}/")), "{command}");
-    let token = command.split_once("Bearer ").unwrap().1;
-    let token = token.split(['\'', '"', ' ', '\n']).next().unwrap();
-    server.with_token(token).get("/conversations").send().await.expect(200);
+    assert!(
+        said.contains(data.to_str().unwrap()),
+        "where the data lies: {said}"
+    );
+    let command = said
+        .lines()
+        .find(|line| line.trim().starts_with("curl "))
+        .unwrap();
+    let quoted: Vec<_> = command.split('\'').collect();
+    let token = quoted
+        .iter()
+        .find_map(|part| part.strip_prefix("Authorization: Bearer "))
+        .unwrap();
+    let path = command.split_once(&format!("http://{address}")).unwrap().1;
+    let path = path.split([' ', '\'', '"']).next().unwrap();
+    let client = server.with_token(token);
+    let call = match quoted.iter().find(|part| part.starts_with('{')) {
+        Some(body) => client.call("POST", path).body(*body),
+        None => client.get(path),
+    };
+    call.send().await.expect_any(&[200, 201]);
 }
 
 #[tokio::test]
@@ -47,10 +62,17 @@ async fn health_readiness_and_metrics_need_no_token() {
     let group = server.client("ann").group("Garden", &["bob"]).await;
     server.client("ann").say(&group.id, "counted").await;
     let metrics = nobody.get("/metrics").send().await.expect(200);
-    assert!(metrics.header("content-type").starts_with("text/plain"), "{}", metrics.header("content-type"));
+    assert!(
+        metrics.header("content-type").starts_with("text/plain"),
+        "{}",
+        metrics.header("content-type")
+    );
     let lines = metrics.text();
     assert!(lines.lines().any(|line| line.starts_with("# TYPE ")), "{lines}");
-    assert!(!lines.contains(&group.id), "a metric names a conversation: {lines}");
+    assert!(
+        !lines.contains(&group.id),
+        "a metric names a conversation: {lines}"
+    );
 }
 
 #[tokio::test]
@@ -64,13 +86,29 @@ async fn the_token_command_prints_a_token_and_nothing_else() {
     let group = ann.group("Garden", &["bob"]).await;
     assert_eq!(group.owner_id.as_deref(), Some("ann"));
 
-    let options = ["token", "--user", "7", "--name", "Bích Ngọc", "--tenant", "acme", "--ttl", "30m"];
+    let options = [
+        "token",
+        "--user",
+        "7",
+        "--name",
+        "Bích Ngọc",
+        "--tenant",
+        "acme",
+        "--ttl",
+        "30m",
+    ];
     let printed = server.folder.run(options).await.succeeded();
     let claims = token::decoded(printed.stdout.trim());
     assert_eq!(claims["name"], "Bích Ngọc");
     assert_eq!(claims["tenant"], "acme");
-    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 30 * 60);
-    let seven = server.with_token(printed.stdout.trim()).group("Garden", &[]).await;
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        30 * 60
+    );
+    let seven = server
+        .with_token(printed.stdout.trim())
+        .group("Garden", &[])
+        .await;
     assert_eq!(seven.members[0].user_id, "7");
     assert_eq!(seven.members[0].user.name.as_deref(), Some("Bích Ngọc"));
 }
@@ -81,7 +119,14 @@ async fn the_secret_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let server = TestServer::start().await;
     for name in ["jwt-secret", "keys.db"] {
-        let mode = server.folder.data().join(name).metadata().unwrap().permissions().mode();
+        let mode = server
+            .folder
+            .data()
+            .join(name)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
     }
     assert!(server.folder.secret().len() >= 32, "the secret is short");
@@ -92,7 +137,12 @@ async fn two_folders_have_two_secrets() {
     let (one, other) = (TestServer::start().await, TestServer::start().await);
     assert_ne!(one.folder.secret(), other.folder.secret());
     let foreign = other.folder.token("ann");
-    one.with_token(&foreign).get("/conversations").send().await.expect(401).problem();
+    one.with_token(&foreign)
+        .get("/conversations")
+        .send()
+        .await
+        .expect(401)
+        .problem();
 }
 
 #[tokio::test]
@@ -122,12 +172,23 @@ async fn a_data_folder_belongs_to_one_process() {
 #[tokio::test]
 async fn what_the_command_line_does_not_understand_is_an_error() {
     let folder = Folder::new();
-    for args in [&["serve", "--listen", "nowhere"][..], &["dance"], &["import", "irc", "no-such-file"]] {
+    for args in [
+        &["serve", "--listen", "nowhere"][..],
+        &["dance"],
+        &["import", "irc", "no-such-file"],
+    ] {
         let refused = folder.run(args).await;
         assert!(!refused.status.success(), "{args:?}: {refused:?}");
-        assert!(!refused.stderr.is_empty() && !refused.stderr.contains("panicked"), "{refused:?}");
+        assert!(
+            !refused.stderr.is_empty() && !refused.stderr.contains("panicked"),
+            "{refused:?}"
+        );
     }
-    let help = Process::spawn(["serve", "--help"]).wait().await.succeeded().stdout;
+    let help = Process::spawn(["serve", "--help"])
+        .wait()
+        .await
+        .succeeded()
+        .stdout;
     for flag in ["--listen", "--data", "VERBATIM_LISTEN", "VERBATIM_DATA"] {
         assert!(help.contains(flag), "the help does not name {flag}: {help}");
     }
@@ -142,7 +203,11 @@ async fn what_people_write_and_what_they_show_to_enter_is_not_in_the_output() {
     client.say(&group.id, "zebrafish-text").await;
     let unknown = json!({"conversationId": group.id, "content": "zebrafish-refused", "type": "CAROUSEL"});
     client.post("/conversations/messages", &unknown).send().await;
-    client.get("/conversations/messages/search?q=zebrafish").send().await.expect(200);
+    client
+        .get("/conversations/messages/search?q=zebrafish")
+        .send()
+        .await
+        .expect(200);
     let mut socket = server.socket("ann").await;
     socket.say(&group.id, "zebrafish-socket").await;
     socket.send_raw("zebrafish-garbage").await;

@@ -22,14 +22,24 @@ async fn reading_moves_the_mark_and_never_back() {
     assert_eq!(unread(&bob).await, 3);
     assert_eq!(bob.read(&chat, Some(&sent[0].id)).await, 3, "the mark went back");
     let member = |c: tests::shapes::Conversation| c.members.into_iter().find(|m| m.user_id == "bob").unwrap();
-    assert!(member(ann.conversation(&chat).await).last_read_at.is_some(), "when bob read is not known");
+    assert!(
+        member(ann.conversation(&chat).await).last_read_at.is_some(),
+        "when bob read is not known"
+    );
     assert_eq!(bob.read(&chat, None).await, 0);
     assert_eq!(unread(&bob).await, 0);
     ann.say(&chat, "one more").await;
     assert_eq!(unread(&bob).await, 1);
     bob.say(&chat, "my own word").await;
-    assert_eq!((unread(&ann).await, unread(&bob).await), (1, 0), "one's own message moves one's mark");
-    let answer = ann.post("/conversations/messages/read", &json!({"conversationId": chat})).send().await;
+    assert_eq!(
+        (unread(&ann).await, unread(&bob).await),
+        (1, 0),
+        "one's own message moves one's mark"
+    );
+    let answer = ann
+        .post("/conversations/messages/read", &json!({"conversationId": chat}))
+        .send()
+        .await;
     assert!(answer.expect(200).sequence() > 0);
 }
 
@@ -45,7 +55,9 @@ async fn random_sends_and_reads_give_what_a_brute_force_fold_gives() {
     let mut model = Model::default();
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
     for number in 0..4 {
-        let members: Vec<usize> = (0..users.len()).filter(|index| *index == 0 || index % 4 != number).collect();
+        let members: Vec<usize> = (0..users.len())
+            .filter(|index| *index == 0 || index % 4 != number)
+            .collect();
         let names: Vec<_> = members.iter().map(|index| users[*index]).collect();
         let id = all[0].group(&format!("Group {number}"), &names[1..]).await.id;
         model.created(&id, &names);
@@ -65,7 +77,11 @@ async fn random_sends_and_reads_give_what_a_brute_force_fold_gives() {
                 let message = &all[who].messages(id).await[up_to - 1].id;
                 model.read(id, users[who], up_to);
                 let unread = all[who].read(id, Some(message)).await;
-                assert_eq!(unread, model.unread(id, users[who]) as u64, "seed {seed}, step {step}");
+                assert_eq!(
+                    unread,
+                    model.unread(id, users[who]) as u64,
+                    "seed {seed}, step {step}"
+                );
             }
             _ => {
                 model.read(id, users[who], model.messages(id));
@@ -85,8 +101,10 @@ async fn random_sends_and_reads_give_what_a_brute_force_fold_gives() {
 async fn compare(clients: &[Client], users: &[&str], model: &Model, seed: u64) {
     for (client, user) in clients.iter().zip(users) {
         let list = client.conversations().await;
-        let rows: Vec<_> =
-            list.into_iter().map(|c| (c.id, c.last_message, c.unread_count as usize)).collect();
+        let rows: Vec<_> = list
+            .into_iter()
+            .map(|c| (c.id, c.last_message, c.unread_count as usize))
+            .collect();
         assert_eq!(rows, model.list(user), "the list of {user}, seed {seed}");
     }
 }

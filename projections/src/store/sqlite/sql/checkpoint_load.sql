@@ -1,1 +1,1 @@
-SELECT epoch, sequence, commit_id FROM checkpoints WHERE shard = ?1
+SELECT shard, epoch, sequence, commit_id FROM checkpoints WHERE shard = ?1

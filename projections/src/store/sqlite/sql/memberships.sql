@@ -1,3 +1,3 @@
-SELECT shard, sequence, NULL AS conversation_id FROM checkpoints
+SELECT NULL AS conversation_id, shard, sequence FROM checkpoints
 UNION ALL
-SELECT NULL, NULL, conversation_id FROM members WHERE tenant_id = ?1 AND user_id = ?2 AND is_active = 1
+SELECT conversation_id, NULL, NULL FROM members WHERE tenant_id = ?1 AND user_id = ?2 AND is_active = 1

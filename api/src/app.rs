@@ -1,0 +1,111 @@
+//! What handlers see: the ports of a node, composed.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use domain::user::{Command, Profile, User};
+use domain::{TenantId, Timestamp, UserId};
+use eventstore::envelope::Trace;
+use eventstore::execute::{Conversations, Executor, ReadMarks, Request};
+use eventstore::{Codec, EventLog, Progress, Stream};
+use moka::sync::Cache;
+use projections::store::ReadModel;
+use search_indexer::SearchIndex;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Authenticator, Identity};
+use crate::consistency::Consistency;
+use crate::realtime::Hub;
+
+/// How long a profile that was recorded is not looked at again.
+const PROFILE_REMEMBERED: Duration = Duration::from_secs(3_600);
+const PROFILES_REMEMBERED: u64 = 100_000;
+
+/// How a station of the node is doing: `Err` says what is wrong with it.
+pub type Health = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// A running node.
+pub struct App {
+    /// Checks tokens.
+    pub authenticator: Authenticator,
+    /// The event log.
+    pub log: Arc<dyn EventLog>,
+    /// Writes and reads commits.
+    pub codec: Codec,
+    /// Carries out the commands of conversations.
+    pub conversations: Arc<Conversations>,
+    /// Carries out the commands of users.
+    pub users: Arc<Executor<User>>,
+    /// Moves read marks.
+    pub reads: ReadMarks,
+    /// What people read.
+    pub read_model: Arc<dyn ReadModel>,
+    /// Makes users read what they wrote.
+    pub consistency: Consistency,
+    /// What people search.
+    pub search: SearchIndex,
+    /// Delivers to sockets.
+    pub hub: Hub,
+    /// The stations and how they are doing.
+    pub stations: Vec<(&'static str, Health)>,
+    /// How far the read models are.
+    pub projected: Progress,
+    /// How far the search index is.
+    pub indexed: Progress,
+    /// Renders the metrics.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Cancelled when the node is to stop.
+    pub stopping: CancellationToken,
+    /// Profiles that were recorded lately.
+    pub profiles: ProfileCache,
+}
+
+/// The profiles that this node recorded lately.
+pub struct ProfileCache(Cache<(TenantId, UserId), Profile>);
+
+impl Default for ProfileCache {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(PROFILES_REMEMBERED)
+                .time_to_live(PROFILE_REMEMBERED)
+                .build(),
+        )
+    }
+}
+
+impl App {
+    /// Takes in what a token says its user is called, unless that was done lately. In the background:
+    /// nobody waits for it, and the next request tries again when it fails.
+    pub fn meet(self: &Arc<Self>, identity: &Identity) {
+        let Some(profile) = identity.profile.clone() else {
+            return;
+        };
+        let key = (identity.tenant.clone(), identity.user.clone());
+        if self.profiles.0.get(&key).as_ref() == Some(&profile) {
+            return;
+        }
+        self.profiles.0.insert(key.clone(), profile.clone());
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            let request = Request {
+                command: Command::UpdateProfile(profile),
+                actor: Some(key.1.clone()),
+                tag: None,
+                trace: Trace::default(),
+            };
+            let stream = Stream::User(key.0.clone(), key.1.clone());
+            if let Err(error) = app.users.execute(&stream, request).await {
+                tracing::warn!(%error, "a profile was not recorded");
+                app.profiles.0.invalidate(&key);
+            }
+        });
+    }
+}
+
+/// What time it is.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,69 @@
+//! The commands of the binary.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use crate::auth::{Authenticator, Grant};
+use crate::config::{Cli, Command, Data, ImportFormat, Secret, Token};
+use crate::folder::token_secret;
+
+mod import;
+mod rebuild;
+mod serve;
+
+const QUIET: &str = "warn";
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// Whatever keeps it from being done, with its causes.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        None => serve::run(cli.serve).await,
+        Some(Command::Serve(serve)) => serve::run(serve).await,
+        Some(Command::Token(token)) => print_token(&token),
+        Some(Command::Import(import)) => {
+            let ImportFormat::Irc(irc) = import.format;
+            import::run(irc).await
+        }
+        Some(Command::Rebuild(rebuild)) => rebuild::run(rebuild).await,
+    }
+}
+
+/// Logs to standard error, so that standard output stays what a command prints.
+fn start_logging(filter: &str) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter).context("the log filter cannot be read")?)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!(error))
+}
+
+/// Writes a line to standard output. A reader that has gone is no reason to end.
+fn say(line: impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn authenticator(secret: &Secret, data: &Data) -> anyhow::Result<Authenticator> {
+    let secret = match &secret.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => token_secret(&data.data)?,
+    };
+    Ok(Authenticator::new(&secret)?)
+}
+
+fn print_token(token: &Token) -> anyhow::Result<()> {
+    let grant = Grant {
+        tenant: &token.tenant,
+        user: &token.user,
+        name: token.name.as_deref(),
+        scope: &token.scope,
+        ttl: token.ttl,
+    };
+    say(authenticator(&token.secret, &token.data)?.issue(&grant)?);
+    Ok(())
+}

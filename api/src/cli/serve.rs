@@ -1,0 +1,83 @@
+//! `verbatim serve`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use domain::{TenantId, UserId};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{authenticator, say, start_logging};
+use crate::auth::{Authenticator, Grant};
+use crate::config::Serve;
+use crate::folder::Folder;
+use crate::node::Node;
+use crate::router::router;
+
+/// How long requests in flight may take after the node was told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+const SAMPLE_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
+
+pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
+    start_logging(&options.log)?;
+    // Signals are listened for first: one that comes while the node starts is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let folder = Folder::open(&options.data.data)?;
+    let authenticator = authenticator(&options.secret, &options.data)?;
+    let data = folder.path().to_owned();
+    let node = Node::start(folder).await?;
+    let app = node.app(authenticator.clone()).await?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", options.listen))?;
+    let address = listener.local_addr()?;
+    say("mode: embedded (one node, nothing beside it)");
+    say(format_args!("data: {}", data.display()));
+    say(format_args!("listening on http://{address}"));
+    if address.ip().is_loopback() {
+        say_try_it(address, &authenticator)?;
+    }
+
+    let stopping = node.stopping().clone();
+    let signalled = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        signalled.cancel();
+    });
+    let server =
+        axum::serve(listener, router(app)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let overdue = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = async { server.await } => served?,
+        () = overdue => tracing::warn!("requests were still open when the time to drain was over"),
+    }
+    node.stop().await;
+    Ok(())
+}
+
+/// Prints a request that works as it stands.
+fn say_try_it(address: SocketAddr, authenticator: &Authenticator) -> anyhow::Result<()> {
+    let grant = Grant {
+        tenant: &TenantId::parse("default")?,
+        user: &UserId::parse("alice")?,
+        name: Some("Alice"),
+        scope: &[],
+        ttl: SAMPLE_TOKEN_TTL,
+    };
+    let token = authenticator.issue(&grant)?;
+    say("try it:");
+    say(format_args!(
+        "  curl -sS http://{address}/conversations/direct -H 'Authorization: Bearer {token}' \
+         -H 'Content-Type: application/json' -d '{{\"recipientId\":\"bob\"}}'"
+    ));
+    Ok(())
+}

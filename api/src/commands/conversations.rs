@@ -1,0 +1,145 @@
+//! Creating conversations.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::conversation::{Command, GroupInfo};
+use domain::values::{Avatar, Description, GroupName};
+use domain::{ClientId, ConversationId, UserId};
+use eventstore::Stream;
+use eventstore::execute::{Outcome, Request};
+use serde::Deserialize;
+use ulid::Ulid;
+
+use super::{tag, trace};
+use crate::app::App;
+use crate::auth::Identity;
+use crate::consistency::At;
+use crate::error::ApiError;
+use crate::extract::{Json, UserIdIn, idempotency_key};
+use crate::wire::Conversation;
+
+/// The body of `POST /conversations/direct`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateDirect {
+    recipient_id: UserIdIn,
+}
+
+/// `POST /conversations/direct`: the conversation with someone, the same for both whoever asks first.
+///
+/// # Errors
+/// 422 for a conversation with oneself.
+pub async fn create_direct(
+    State(app): State<Arc<App>>,
+    identity: Identity,
+    headers: HeaderMap,
+    Json(body): Json<CreateDirect>,
+) -> Result<Response, ApiError> {
+    let recipient = body.recipient_id.0;
+    let id = ConversationId::direct(&identity.tenant, &identity.user, &recipient);
+    let command = Command::CreateDirect { with: recipient };
+    create(&app, &identity, &headers, id, command, None).await
+}
+
+/// The body of `POST /conversations/group`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateGroup {
+    name: String,
+    description: Option<String>,
+    avatar: Option<String>,
+    member_ids: Vec<UserIdIn>,
+}
+
+/// `POST /conversations/group`: a group whose owner and first ADMIN is who asks. With an
+/// `Idempotency-Key`, a repeat gets the same group.
+///
+/// # Errors
+/// 422 for values that break their rules, and for a key that was used with another payload.
+pub async fn create_group(
+    State(app): State<Arc<App>>,
+    identity: Identity,
+    headers: HeaderMap,
+    Json(body): Json<CreateGroup>,
+) -> Result<Response, ApiError> {
+    let key = idempotency_key(&headers)?;
+    let about = GroupInfo {
+        name: GroupName::parse(body.name).map_err(|error| ApiError::invalid_field(&error))?,
+        description: body
+            .description
+            .map(Description::parse)
+            .transpose()
+            .map_err(|error| ApiError::invalid_field(&error))?,
+        avatar: body
+            .avatar
+            .map(Avatar::parse)
+            .transpose()
+            .map_err(|error| ApiError::invalid_field(&error))?,
+    };
+    let members: Vec<UserId> = body.member_ids.into_iter().map(|id| id.0).collect();
+    let id = key.as_ref().map_or_else(
+        || ConversationId::from(Ulid::generate()),
+        |key| ConversationId::keyed(&identity.tenant, &identity.user, key),
+    );
+    create(
+        &app,
+        &identity,
+        &headers,
+        id,
+        Command::CreateGroup { members, about },
+        key,
+    )
+    .await
+}
+
+async fn create(
+    app: &App,
+    identity: &Identity,
+    headers: &HeaderMap,
+    id: ConversationId,
+    command: Command,
+    key: Option<ClientId>,
+) -> Result<Response, ApiError> {
+    let stream = Stream::Conversation(identity.tenant.clone(), id);
+    let payload = payload(&command);
+    let parts: Vec<&[u8]> = payload.iter().map(|part| part.as_bytes()).collect();
+    let tag = tag(identity, "create_group", &stream, key.as_ref(), &parts);
+    let request = Request {
+        command,
+        actor: Some(identity.user.clone()),
+        tag,
+        trace: trace(headers),
+    };
+    let outcome = app.conversations.execute(&stream, request).await?;
+    let position = outcome.position();
+    app.consistency.wrote(identity, position);
+    app.consistency.reach(position).await?;
+    let status = if matches!(outcome, Outcome::Unchanged { .. }) {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let view = app
+        .read_model
+        .conversation(&identity.tenant, &identity.user, id)
+        .await?;
+    let conversation = Conversation::from(view.ok_or_else(ApiError::not_found)?);
+    Ok(At(position, (status, axum::Json(conversation))).into_response())
+}
+
+/// What makes two creations the same.
+fn payload(command: &Command) -> Vec<&str> {
+    let Command::CreateGroup { members, about } = command else {
+        return Vec::new();
+    };
+    let mut parts = vec![
+        about.name.as_str(),
+        about.description.as_ref().map_or("", Description::as_str),
+        about.avatar.as_ref().map_or("", Avatar::as_str),
+    ];
+    parts.extend(members.iter().map(UserId::as_str));
+    parts
+}

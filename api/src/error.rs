@@ -1,0 +1,225 @@
+//! Errors as people and clients see them: RFC 9457 problem documents with a stable `code`.
+//!
+//! Which one to use where: a body or query that cannot be read is [`ApiError::bad_request`], one that
+//! can be read and breaks a rule is [`ApiError::invalid`]; what does not exist for this user is
+//! [`ApiError::not_found`], whether or not it exists for someone else. Everything that may pass by
+//! itself is [`ApiError::unavailable`], with a `Retry-After`.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::conversation;
+use eventstore::execute::ExecuteError;
+use projections::store::StoreError;
+use serde::Serialize;
+
+/// Seconds after which a client may try again what was unavailable.
+const RETRY_AFTER: &str = "1";
+
+/// A problem document.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApiError {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "status_number")]
+    status: StatusCode,
+    /// Stable: a client may depend on it.
+    code: &'static str,
+    detail: Cow<'static, str>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's serialize_with passes a reference"
+)]
+fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            code,
+            detail: detail.into(),
+        }
+    }
+
+    /// The request cannot be read.
+    pub fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// The request can be read, and breaks a rule.
+    pub fn invalid(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// A field breaks its rule.
+    pub fn invalid_field(error: &impl ToString) -> Self {
+        Self::invalid("validation_failed", error.to_string())
+    }
+
+    /// There is no valid token.
+    pub fn unauthenticated(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+
+    /// There is no such conversation for this user.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "conversation_not_found",
+            "the conversation does not exist",
+        )
+    }
+
+    /// There is no such path.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "path_not_found",
+            "there is nothing at this path",
+        )
+    }
+
+    /// The path does not take this method.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "the path does not take this method",
+        )
+    }
+
+    /// The body is larger than it may be.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "the body is larger than it may be",
+        )
+    }
+
+    /// The body is not JSON by its own account.
+    #[must_use]
+    pub fn unsupported_media_type() -> Self {
+        let detail = "the body must have the content type application/json";
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            detail,
+        )
+    }
+
+    /// Something is away or too busy, and may be back soon.
+    pub fn unavailable(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// A fault of ours.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "something went wrong on the server",
+        )
+    }
+
+    /// The status code.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}
+
+impl From<conversation::Error> for ApiError {
+    fn from(error: conversation::Error) -> Self {
+        use conversation::Error as E;
+        let code = match &error {
+            E::NotFound => return Self::not_found(),
+            E::Forbidden => return Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            E::Exists => return Self::new(StatusCode::CONFLICT, "conversation_exists", error.to_string()),
+            E::NoActor => return Self::internal(),
+            E::DirectWithSelf => "direct_with_self",
+            E::DirectMembersFixed => "direct_members_fixed",
+            E::TooManyMembers => "too_many_members",
+            E::NoSuchMessage(_) => "message_not_found",
+        };
+        Self::invalid(code, error.to_string())
+    }
+}
+
+impl<E: Into<Self> + std::error::Error> From<ExecuteError<E>> for ApiError {
+    fn from(error: ExecuteError<E>) -> Self {
+        match error {
+            ExecuteError::Refused(error) => error.into(),
+            ExecuteError::AnotherPayload => Self::invalid(
+                "idempotency_key_reused",
+                "the client id was used with another payload",
+            ),
+            ExecuteError::TooLarge => Self::too_large(),
+            ExecuteError::Overloaded => {
+                Self::unavailable("overloaded", "too much is waiting here; try again")
+            }
+            ExecuteError::Unavailable(_) => {
+                tracing::warn!(%error, "a command was not carried out");
+                Self::unavailable(
+                    "log_unavailable",
+                    "the command may or may not have been recorded; repeat it with the same client id",
+                )
+            }
+            ExecuteError::Undecodable(_) => {
+                tracing::error!(%error, "a stream cannot be decoded");
+                Self::unavailable(
+                    "stream_undecodable",
+                    "the conversation needs a newer version of the server",
+                )
+            }
+        }
+    }
+}
+
+impl From<domain::user::Error> for ApiError {
+    fn from(_: domain::user::Error) -> Self {
+        Self::internal()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the read model did not answer");
+        Self::unavailable(
+            "read_model_unavailable",
+            "the read model is unavailable; try again",
+        )
+    }
+}

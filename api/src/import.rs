@@ -1,0 +1,3 @@
+//! Taking in messages of other systems.
+
+pub mod irc;

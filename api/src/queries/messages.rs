@@ -1,0 +1,82 @@
+//! Pages of a conversation's messages.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use domain::{ConversationId, MessageId, Ordinal};
+use projections::view::MessageRange;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::consistency::Reader;
+use crate::error::ApiError;
+use crate::extract::{ConversationPath, Query, page_limit};
+use crate::wire::Message;
+
+const DEFAULT_LIMIT: u32 = 50;
+
+/// The query of `GET /conversations/{id}/messages`.
+#[derive(Deserialize)]
+pub struct MessagesQuery {
+    limit: Option<u32>,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+/// A page of messages, oldest first.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Messages {
+    data: Vec<Message>,
+    has_more: bool,
+    /// The newest message of the page: the `after` of the page of newer ones.
+    next_cursor: Option<MessageId>,
+    /// The oldest message of the page: the `before` of the page of older ones.
+    prev_cursor: Option<MessageId>,
+}
+
+/// `GET /conversations/{id}/messages`: the newest ones, or those next to a message.
+///
+/// # Errors
+/// 404 for a conversation that does not exist for this user, 400 for cursors that are none of it, 422
+/// for a limit beyond its range.
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Reader(identity): Reader,
+    ConversationPath(conversation): ConversationPath,
+    Query(query): Query<MessagesQuery>,
+) -> Result<axum::Json<Messages>, ApiError> {
+    if query.before.is_some() && query.after.is_some() {
+        return Err(ApiError::bad_request(
+            "invalid_cursor",
+            "before and after cannot be asked for together",
+        ));
+    }
+    let range = MessageRange {
+        limit: page_limit(query.limit, DEFAULT_LIMIT)?,
+        before: cursor(query.before.as_deref(), conversation)?,
+        after: cursor(query.after.as_deref(), conversation)?,
+    };
+    let page = app
+        .read_model
+        .messages(&identity.tenant, &identity.user, conversation, range)
+        .await?;
+    let page = page.ok_or_else(ApiError::not_found)?;
+    Ok(axum::Json(Messages {
+        has_more: page.has_more,
+        next_cursor: page.items.last().map(|message| message.id),
+        prev_cursor: page.items.first().map(|message| message.id),
+        data: page.items.into_iter().map(Message::from).collect(),
+    }))
+}
+
+fn cursor(text: Option<&str>, conversation: ConversationId) -> Result<Option<Ordinal>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    match text.parse::<MessageId>() {
+        Ok(id) if id.conversation == conversation => Ok(Some(id.ordinal)),
+        _ => Err(ApiError::bad_request(
+            "invalid_cursor",
+            "the cursor is not a message of the conversation",
+        )),
+    }
+}

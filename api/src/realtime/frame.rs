@@ -1,0 +1,207 @@
+//! Frames as they go over a socket: `{"event": …, "data": …, "id"?: …}`.
+
+use axum::extract::ws::Utf8Bytes;
+use domain::conversation::Message as Sent;
+use domain::conversation::reads;
+use domain::{ConversationId, MessageId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::wire::{Message, Time};
+
+/// The longest id that a client may give a frame.
+const MAX_ID_BYTES: usize = 128;
+
+/// A frame of a client.
+#[derive(Deserialize)]
+pub(super) struct Incoming {
+    pub(super) event: String,
+    #[serde(default)]
+    pub(super) data: Value,
+    pub(super) id: Option<Value>,
+}
+
+/// Reads a frame of a client.
+///
+/// # Errors
+/// 400 when it is not one.
+pub(super) fn read(text: &str) -> Result<Incoming, ApiError> {
+    let malformed = || {
+        ApiError::bad_request(
+            "malformed_frame",
+            "a frame is {\"event\": text, \"data\": object, \"id\"?: text}",
+        )
+    };
+    let frame: Incoming = serde_json::from_str(text).map_err(|_| malformed())?;
+    match &frame.id {
+        None | Some(Value::Number(_)) => Ok(frame),
+        Some(Value::String(id)) if id.len() <= MAX_ID_BYTES => Ok(frame),
+        Some(_) => Err(malformed()),
+    }
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a, T> {
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a Value>,
+    data: T,
+}
+
+fn write(event: &str, id: Option<&Value>, data: impl Serialize) -> Utf8Bytes {
+    // Frames are structs of strings and numbers, which always have a JSON form.
+    serde_json::to_string(&Outgoing { event, id, data })
+        .unwrap_or_default()
+        .into()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connected<'a> {
+    user_id: &'a UserId,
+    server_time: Time,
+}
+
+pub(super) fn connected(user: &UserId, now: Timestamp) -> Utf8Bytes {
+    write(
+        "connected",
+        None,
+        Connected {
+            user_id: user,
+            server_time: Time(now),
+        },
+    )
+}
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageData<'a> {
+    message: &'a Message,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temp_id: Option<&'a str>,
+}
+
+pub(super) fn new_message(conversation: ConversationId, sent: &Sent) -> Utf8Bytes {
+    let temp_id = sent
+        .body
+        .readable()
+        .and_then(|body| body.client_id.as_ref())
+        .map(|id| id.as_str());
+    write(
+        "new_message",
+        None,
+        MessageData {
+            message: &Message::from_sent(conversation, sent),
+            temp_id,
+        },
+    )
+}
+
+pub(super) fn message_sent(message: &Message, temp_id: Option<&str>) -> Utf8Bytes {
+    write("message_sent", None, MessageData { message, temp_id })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessagesRead<'a> {
+    conversation_id: ConversationId,
+    user_id: &'a UserId,
+    message_id: MessageId,
+    read_at: Time,
+}
+
+/// What the members hear of a read event; being marked unread is the member's own matter.
+pub(super) fn messages_read(
+    conversation: ConversationId,
+    event: &reads::Event,
+    at: Timestamp,
+) -> Option<Utf8Bytes> {
+    let reads::Event::ReadMarked { member, up_to } = event else {
+        return None;
+    };
+    let data = MessagesRead {
+        conversation_id: conversation,
+        user_id: member,
+        message_id: MessageId {
+            conversation,
+            ordinal: *up_to,
+        },
+        read_at: Time(at),
+    };
+    Some(write("messages_read", None, data))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageError<'a> {
+    #[serde(flatten)]
+    error: &'a ApiError,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temp_id: Option<&'a str>,
+}
+
+pub(super) fn message_error(error: &ApiError, temp_id: Option<&str>) -> Utf8Bytes {
+    write("message_error", None, MessageError { error, temp_id })
+}
+
+#[derive(Serialize)]
+struct Ack<'a> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Message>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ApiError>,
+}
+
+/// The answer to a frame with an id.
+pub(super) fn ack(id: &Value, outcome: Result<Option<&Message>, &ApiError>) -> Utf8Bytes {
+    let data = match outcome {
+        Ok(message) => Ack {
+            success: true,
+            message,
+            error: None,
+        },
+        Err(error) => Ack {
+            success: false,
+            message: None,
+            error: Some(error),
+        },
+    };
+    write("ack", Some(id), data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_an_event_and_a_short_id() {
+        assert!(read(r#"{"event":"x"}"#).is_ok());
+        assert!(read(r#"{"event":"x","data":{},"id":7}"#).is_ok());
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"event":1}"#,
+            r#"{"event":"x","id":{}}"#,
+            r#"{"event":"x","id":[1]}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(read(&format!(r#"{{"event":"x","id":"{}"}}"#, "y".repeat(129))).is_err());
+    }
+
+    #[test]
+    fn an_ack_says_whether_it_worked() {
+        let text = ack(&Value::from("1"), Err(&ApiError::not_found()));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["event"], "ack");
+        assert_eq!(value["data"]["success"], false);
+        assert_eq!(value["data"]["error"]["code"], "conversation_not_found");
+        assert_eq!(
+            ack(&Value::from(1), Ok(None)).as_str(),
+            r#"{"event":"ack","id":1,"data":{"success":true}}"#
+        );
+    }
+}

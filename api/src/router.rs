@@ -1,0 +1,62 @@
+//! Every route, in one place.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::commands::{conversations, messages, reads};
+use crate::error::ApiError;
+use crate::{health, queries, realtime};
+
+/// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
+/// members of a large group.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// The public API.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/conversations", get(queries::conversations::list))
+        .route("/conversations/direct", post(conversations::create_direct))
+        .route("/conversations/group", post(conversations::create_group))
+        .route("/conversations/messages", post(messages::send))
+        .route("/conversations/messages/read", post(reads::mark_read))
+        .route("/conversations/messages/search", get(queries::search::search))
+        .route("/conversations/{id}", get(queries::conversations::get))
+        .route("/conversations/{id}/messages", get(queries::messages::page))
+        .route("/ws", get(realtime::upgrade))
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(|| async { ApiError::no_such_path() })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
+        .route_layer(middleware::from_fn(observe))
+        .with_state(app)
+}
+
+/// Counts and times a request by its route; never by its path, which names people.
+async fn observe(request: Request, next: Next) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let labels = [
+        ("method", method.as_str().to_owned()),
+        ("route", route.unwrap_or_default()),
+        ("status", response.status().as_str().to_owned()),
+    ];
+    metrics::counter!("verbatim_http_requests_total", &labels).increment(1);
+    metrics::histogram!("verbatim_http_request_seconds", &labels[..2]).record(began.elapsed().as_secs_f64());
+    response
+}

@@ -1,0 +1,220 @@
+//! The shapes of the public API that several endpoints share. Field names are those of the reference.
+
+use domain::conversation::{Kind, Message as Sent, MessageKind};
+use domain::permission::Role;
+use domain::{ConversationId, MessageId, Timestamp, UserId};
+use projections::view::{ConversationView, MemberView, MessageView};
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A time as RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let nanos = i128::from(self.0.as_millis()) * 1_000_000;
+        let text = OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .ok()
+            .and_then(|t| t.format(&Rfc3339).ok());
+        text.ok_or_else(|| serde::ser::Error::custom("a time beyond the calendar"))?
+            .serialize(serializer)
+    }
+}
+
+/// A conversation as one of its members sees it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversation {
+    id: ConversationId,
+    #[serde(rename = "type")]
+    kind: Kind,
+    name: Option<String>,
+    description: Option<String>,
+    avatar: Option<String>,
+    owner_id: Option<UserId>,
+    last_message: Option<String>,
+    last_message_at: Option<Time>,
+    created_at: Time,
+    updated_at: Time,
+    unread_count: u64,
+    /// Archiving and muting are commands of a later version; until then nothing is either.
+    is_archived: bool,
+    is_muted: bool,
+    muted_until: Option<Time>,
+    member_count: u64,
+    members: Vec<Member>,
+}
+
+/// A member of a conversation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    user_id: UserId,
+    role: Role,
+    joined_at: Time,
+    last_read_at: Option<Time>,
+    is_active: bool,
+    user: User,
+}
+
+/// What others see of a user.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    id: UserId,
+    name: Option<String>,
+    avatar: Option<String>,
+}
+
+/// A message.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    id: MessageId,
+    conversation_id: ConversationId,
+    ordinal: u64,
+    from_user_id: UserId,
+    content: Option<String>,
+    #[serde(rename = "type")]
+    kind: MessageKind,
+    reply_to_id: Option<MessageId>,
+    /// Editing and deleting are commands of a later version; until then nothing is either.
+    is_edited: bool,
+    edited_at: Option<Time>,
+    is_deleted: bool,
+    deleted_at: Option<Time>,
+    deleted_for_everyone: bool,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl From<ConversationView> for Conversation {
+    fn from(view: ConversationView) -> Self {
+        Self {
+            id: view.id,
+            kind: view.kind,
+            name: view.name,
+            description: view.description,
+            avatar: view.avatar,
+            owner_id: view.owner,
+            last_message: view.last_message,
+            last_message_at: view.last_message_at.map(Time),
+            created_at: Time(view.created_at),
+            updated_at: Time(view.updated_at),
+            unread_count: view.unread_count,
+            is_archived: false,
+            is_muted: false,
+            muted_until: None,
+            member_count: view.member_count,
+            members: view.members.into_iter().map(Member::from).collect(),
+        }
+    }
+}
+
+impl From<MemberView> for Member {
+    fn from(view: MemberView) -> Self {
+        Self {
+            user: User {
+                id: view.user_id.clone(),
+                name: view.name,
+                avatar: view.avatar,
+            },
+            user_id: view.user_id,
+            role: view.role,
+            joined_at: Time(view.joined_at),
+            last_read_at: view.last_read_at.map(Time),
+            is_active: view.is_active,
+        }
+    }
+}
+
+impl Message {
+    /// A message as it was recorded in the log.
+    #[must_use]
+    pub fn from_sent(conversation: ConversationId, sent: &Sent) -> Self {
+        let id = |ordinal| MessageId {
+            conversation,
+            ordinal,
+        };
+        Self {
+            id: id(sent.ordinal),
+            conversation_id: conversation,
+            ordinal: sent.ordinal.get(),
+            from_user_id: sent.sender.clone(),
+            content: sent.body.readable().map(|body| body.content.as_str().to_owned()),
+            kind: sent.kind,
+            reply_to_id: sent.reply_to.map(id),
+            is_edited: false,
+            edited_at: None,
+            is_deleted: false,
+            deleted_at: None,
+            deleted_for_everyone: false,
+            created_at: Time(sent.sent_at),
+            updated_at: Time(sent.sent_at),
+        }
+    }
+}
+
+impl From<MessageView> for Message {
+    fn from(view: MessageView) -> Self {
+        let conversation = view.id.conversation;
+        Self {
+            id: view.id,
+            conversation_id: conversation,
+            ordinal: view.id.ordinal.get(),
+            from_user_id: view.sender,
+            content: view.content,
+            kind: view.kind,
+            reply_to_id: view.reply_to.map(|ordinal| MessageId {
+                conversation,
+                ordinal,
+            }),
+            is_edited: false,
+            edited_at: None,
+            is_deleted: false,
+            deleted_at: None,
+            deleted_for_everyone: false,
+            created_at: Time(view.sent_at),
+            updated_at: Time(view.sent_at),
+        }
+    }
+}
+
+/// How a list goes on.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pagination {
+    /// The most items a page has.
+    pub limit: u32,
+    /// Whether there are more.
+    pub has_more: bool,
+    /// Where the next page begins.
+    pub next_cursor: Option<String>,
+    /// How many there are on all pages, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// The items.
+    pub data: Vec<T>,
+    /// How the list goes on.
+    pub pagination: Pagination,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        let json = |millis| serde_json::to_string(&Time(Timestamp::from_millis(millis))).unwrap();
+        assert_eq!(json(0), "\"1970-01-01T00:00:00Z\"");
+        assert_eq!(json(1_700_000_000_123), "\"2023-11-14T22:13:20.123Z\"");
+        assert_eq!(json(-1), "\"1969-12-31T23:59:59.999Z\"");
+    }
+}

@@ -1,0 +1,93 @@
+//! Many clients at one conversation, through one node and through two.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
+
+use super::history::History;
+use super::logs::Watched;
+use super::world::{Done, Node, World, conversation, sent};
+
+const CLIENTS: [&str; 8] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
+
+on_both_logs! {
+    eight_clients_through_one_node,
+    eight_clients_through_two_nodes,
+    many_conversations_at_once,
+}
+
+async fn eight_clients_through_one_node(world: World) {
+    let node = world.node();
+    eight_clients(&world, &[node], 1_000).await;
+}
+
+async fn eight_clients_through_two_nodes(world: World) {
+    let logs = [Watched::new(world.log.clone()), Watched::new(world.log_of_another_node().await)];
+    let nodes = logs.clone().map(|log| world.node_on(log));
+    let start = Instant::now();
+    eight_clients(&world, &nodes, 1_000).await;
+    let count = |of: fn(&Watched) -> u64| logs.iter().map(|log| of(log)).collect::<Vec<_>>();
+    // Shown when the test is asked to: what two nodes at one conversation cost.
+    eprintln!(
+        "two nodes: {:?}, appends {:?}, conflicts {:?}",
+        start.elapsed(),
+        count(|log| log.appends.load(SeqCst)),
+        count(|log| log.conflicts.load(SeqCst)),
+    );
+}
+
+async fn eight_clients(world: &World, nodes: &[Node], each: usize) {
+    let stream = conversation(1);
+    nodes[0].found(&stream, &CLIENTS).await;
+    let start = Instant::now();
+    let clients: Vec<_> = CLIENTS
+        .iter()
+        .enumerate()
+        .map(|(n, client)| {
+            let (node, stream) = (nodes[n % nodes.len()].clone(), stream.clone());
+            tokio::spawn(async move { node.send_many(&stream, client, each).await })
+        })
+        .collect();
+    let mut done: Vec<Vec<Done>> = Vec::new();
+    for client in clients {
+        done.push(client.await.unwrap());
+    }
+    eprintln!("{} messages in {:?}", CLIENTS.len() * each, start.elapsed());
+
+    let history = History::of(world, &stream).await;
+    assert_eq!(history.texts().len(), CLIENTS.len() * each, "nothing is missing and nothing is there twice");
+    for (client, texts) in history.texts_by_sender() {
+        let expected: Vec<_> = (0..each).map(|n| format!("{client} {n}")).collect();
+        assert_eq!(texts, expected, "each client's own order is kept");
+    }
+    let told: HashSet<_> = done.iter().flatten().map(sent).collect();
+    assert_eq!(told.len(), CLIENTS.len() * each, "each client was told an ordinal of its own");
+    for done in done.iter().flatten() {
+        let there = history.commits.iter().find(|commit| commit.sequence == done.position().sequence);
+        let ordinals = there.into_iter().flat_map(|commit| &commit.events).filter_map(|event| match &event.event {
+            eventstore::Event::Conversation(domain::conversation::Event::MessageSent(m)) => Some(m.ordinal.get()),
+            _ => None,
+        });
+        assert!(ordinals.into_iter().any(|ordinal| ordinal == sent(done)), "the position is the message's");
+    }
+}
+
+async fn many_conversations_at_once(world: World) {
+    let nodes = [world.node(), world.another_node().await];
+    let world = Arc::new(world);
+    let mut tasks = Vec::new();
+    for n in 0..40 {
+        let (world, nodes, stream) = (Arc::clone(&world), nodes.clone(), conversation(n));
+        tasks.push(tokio::spawn(async move {
+            nodes[0].found(&stream, &["ann", "bob"]).await;
+            let (ann, bob) =
+                tokio::join!(nodes[0].send_many(&stream, "ann", 25), nodes[1].send_many(&stream, "bob", 25));
+            assert_eq!((ann.len(), bob.len()), (25, 25));
+            assert_eq!(History::of(&world, &stream).await.texts().len(), 50);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,62 @@
+//! How enums are spelled in a database: as on the wire.
+
+use domain::conversation::{Kind, MessageKind};
+use domain::permission::Role;
+
+use super::StoreError;
+
+pub(super) const fn kind_text(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Direct => "DIRECT",
+        Kind::Group => "GROUP",
+    }
+}
+
+pub(super) fn kind(text: &str) -> Result<Kind, StoreError> {
+    match text {
+        "DIRECT" => Ok(Kind::Direct),
+        "GROUP" => Ok(Kind::Group),
+        _ => Err(StoreError::Damaged("an unknown kind of conversation".to_owned())),
+    }
+}
+
+pub(super) const fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Member => "MEMBER",
+        Role::Moderator => "MODERATOR",
+        Role::Admin => "ADMIN",
+    }
+}
+
+pub(super) fn role(text: &str) -> Result<Role, StoreError> {
+    match text {
+        "MEMBER" => Ok(Role::Member),
+        "MODERATOR" => Ok(Role::Moderator),
+        "ADMIN" => Ok(Role::Admin),
+        _ => Err(StoreError::Damaged("an unknown role".to_owned())),
+    }
+}
+
+pub(super) fn message_kind(text: &str) -> Result<MessageKind, StoreError> {
+    match text {
+        "TEXT" => Ok(MessageKind::Text),
+        _ => Err(StoreError::Damaged("an unknown type of message".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for one in [Kind::Direct, Kind::Group] {
+            assert_eq!(kind(kind_text(one)).unwrap(), one);
+        }
+        for one in [Role::Member, Role::Moderator, Role::Admin] {
+            assert_eq!(role(role_text(one)).unwrap(), one);
+        }
+        assert_eq!(message_kind(MessageKind::Text.as_str()).unwrap(), MessageKind::Text);
+        assert!(kind("group").is_err() && role("").is_err() && message_kind("text").is_err());
+    }
+}

@@ -1,0 +1,242 @@
+//! What the projector reads and writes: rows by key, batches, checkpoints.
+
+use domain::conversation::reads::Marks;
+use domain::{CommitId, ConversationId, TenantId, Timestamp, UserId};
+use eventstore::consumer::Checkpoint;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, SqliteConnection};
+
+use super::column::{Columns, Hex, integer, json};
+use super::{sql, store_error};
+use crate::conversations::ConversationRow;
+use crate::fold::{Changes, Keys, Rows};
+use crate::members::MemberRow;
+use crate::store::spelling::{kind_text, role_text};
+use crate::store::{ApplyError, Batch, StoreError};
+
+pub(super) async fn checkpoint(
+    connection: &mut SqliteConnection,
+    shard: u16,
+) -> Result<Option<Checkpoint>, StoreError> {
+    let row = sqlx::query(sql::CHECKPOINT_LOAD)
+        .bind(shard)
+        .fetch_optional(connection)
+        .await
+        .map_err(store_error)?;
+    row.as_ref().map(checkpoint_from).transpose()
+}
+
+pub(super) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec<Checkpoint>, StoreError> {
+    let rows = sqlx::query(sql::CHECKPOINTS).fetch_all(connection).await.map_err(store_error)?;
+    rows.iter().map(checkpoint_from).collect()
+}
+
+fn checkpoint_from(row: &SqliteRow) -> Result<Checkpoint, StoreError> {
+    let mut columns = Columns::of(row);
+    Ok(Checkpoint {
+        shard: columns.shard()?,
+        epoch: columns.parsed(str::parse)?,
+        sequence: columns.number()?,
+        commit_id: columns.optional_id(CommitId::from_bytes)?,
+    })
+}
+
+pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Result<Rows, StoreError> {
+    let mut rows = Rows::default();
+    if keys.conversations.is_empty() {
+        return Ok(rows);
+    }
+    let asked = json(keys.conversations.keys().map(|id| Hex(id.to_bytes())))?;
+    let found = sqlx::query(sql::LOAD_CONVERSATIONS)
+        .bind(asked)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    rows.conversations = found.iter().map(conversation_from).collect::<Result<_, _>>()?;
+    let asked = json(
+        keys.conversations
+            .iter()
+            .flat_map(|(id, users)| users.iter().map(|user| (Hex(id.to_bytes()), user.as_str()))),
+    )?;
+    let found =
+        sqlx::query(sql::LOAD_MEMBERS).bind(asked).fetch_all(connection).await.map_err(store_error)?;
+    rows.members = found.iter().map(member_from).collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+fn conversation_from(row: &SqliteRow) -> Result<ConversationRow, StoreError> {
+    let mut columns = Columns::of(row);
+    Ok(ConversationRow {
+        id: columns.id(ConversationId::from_bytes)?,
+        tenant: columns.parsed(TenantId::parse)?,
+        kind: columns.kind()?,
+        name: columns.optional_text()?,
+        description: columns.optional_text()?,
+        avatar: columns.optional_text()?,
+        owner: columns.optional_user()?,
+        created_at: columns.time()?,
+        updated_at: columns.time()?,
+        activity_at: columns.time()?,
+        last_ordinal: columns.number()?,
+        joins: columns.number()?,
+        member_count: columns.number()?,
+    })
+}
+
+fn member_from(row: &SqliteRow) -> Result<MemberRow, StoreError> {
+    let mut columns = Columns::of(row);
+    Ok(MemberRow {
+        conversation: columns.id(ConversationId::from_bytes)?,
+        user: columns.parsed(UserId::parse)?,
+        tenant: columns.parsed(TenantId::parse)?,
+        role: columns.role()?,
+        standing: columns.number()?,
+        is_active: columns.flag()?,
+        joined_at: columns.time()?,
+        marks: Marks { read: columns.number()?, receipt: columns.number()? },
+        last_read_at: columns.optional_time()?,
+        own_count: columns.number()?,
+        last_own_ordinal: columns.number()?,
+    })
+}
+
+pub(super) async fn apply(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), ApplyError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
+    move_checkpoint(&mut transaction, &batch.from, &batch.to).await?;
+    for (statement, rows) in encode(&batch.changes)? {
+        sqlx::query(statement).bind(rows).execute(&mut *transaction).await.map_err(store_error)?;
+    }
+    transaction.commit().await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn move_checkpoint(
+    connection: &mut SqliteConnection,
+    from: &Checkpoint,
+    to: &Checkpoint,
+) -> Result<(), ApplyError> {
+    let epoch = from.epoch.to_string();
+    if from.sequence == 0 {
+        sqlx::query(sql::CHECKPOINT_START)
+            .bind(from.shard)
+            .bind(&epoch)
+            .execute(&mut *connection)
+            .await
+            .map_err(store_error)?;
+    }
+    let moved = sqlx::query(sql::CHECKPOINT_MOVE)
+        .bind(from.shard)
+        .bind(epoch)
+        .bind(integer(from.sequence)?)
+        .bind(integer(to.sequence)?)
+        .bind(to.commit_id.map(|id| id.to_bytes().to_vec()))
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    if moved.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(ApplyError::Superseded { shard: from.shard, expected: from.sequence })
+    }
+}
+
+/// The statements that write these changes, each with its rows. What did not change has none.
+fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> {
+    let mut statements = Vec::with_capacity(7);
+    let mut add = |statement, is_empty: bool, rows: Result<String, StoreError>| {
+        if !is_empty {
+            statements.push((statement, rows?));
+        }
+        Ok::<_, StoreError>(())
+    };
+    let conversations = changes.conversations.iter().map(|row| {
+        (
+            Hex(row.id.to_bytes()),
+            row.tenant.as_str(),
+            kind_text(row.kind),
+            &row.name,
+            &row.description,
+            &row.avatar,
+            &row.owner,
+            row.created_at,
+            row.updated_at,
+            row.activity_at,
+            row.last_ordinal,
+            row.joins,
+            row.member_count,
+        )
+    });
+    add(sql::APPLY_CONVERSATIONS, changes.conversations.is_empty(), json(conversations))?;
+    let members = changes.members.iter().map(|row| {
+        (
+            Hex(row.conversation.to_bytes()),
+            row.user.as_str(),
+            row.tenant.as_str(),
+            role_text(row.role),
+            row.standing,
+            u8::from(row.is_active),
+            row.joined_at,
+            row.marks.read,
+            row.marks.receipt,
+            row.last_read_at,
+            row.own_count,
+            row.last_own_ordinal,
+        )
+    });
+    add(sql::APPLY_MEMBERS, changes.members.is_empty(), json(members))?;
+    let marks = changes.marks.iter().map(|row| {
+        (
+            Hex(row.conversation.to_bytes()),
+            row.user.as_str(),
+            row.marks.read,
+            row.marks.receipt,
+            row.last_read_at,
+            row.own_count,
+            row.last_own_ordinal,
+        )
+    });
+    add(sql::APPLY_MARKS, changes.marks.is_empty(), json(marks))?;
+    let messages = changes.messages.iter().map(|row| {
+        (
+            Hex(row.conversation.to_bytes()),
+            row.ordinal,
+            row.sender.as_str(),
+            row.sender_seq,
+            row.kind.as_str(),
+            &row.content,
+            row.reply_to,
+            row.sent_at,
+            row.recorded_at,
+            row.version,
+        )
+    });
+    add(sql::APPLY_MESSAGES, changes.messages.is_empty(), json(messages))?;
+    let moves = changes
+        .read_moves
+        .iter()
+        .map(|row| (Hex(row.conversation.to_bytes()), row.user.as_str(), row.ordinal, row.at));
+    add(sql::APPLY_READ_MOVES, changes.read_moves.is_empty(), json(moves))?;
+    let users =
+        changes.users.iter().map(|row| (row.tenant.as_str(), row.user.as_str(), &row.name, &row.avatar));
+    add(sql::APPLY_USERS, changes.users.is_empty(), json(users))?;
+    let commands = changes.commands.iter().map(|row| {
+        let (id, fingerprint) = (Hex(row.id.to_bytes()), Hex(row.fingerprint.to_bytes()));
+        (&row.stream, id, fingerprint, row.sequence, row.recorded_at)
+    });
+    add(sql::APPLY_COMMANDS, changes.commands.is_empty(), json(commands))?;
+    Ok(statements)
+}
+
+pub(super) async fn prune_commands(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let pruned = sqlx::query(sql::PRUNE_COMMANDS)
+        .bind(before.as_millis())
+        .bind(limit)
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(pruned.rows_affected())
+}

@@ -1,0 +1,214 @@
+//! Collects in one pass what a page needs: the newest matches, how many there are, and what they are.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use domain::conversation::MessageKind;
+use domain::{ConversationId, UserId};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as NameError;
+use tantivy::collector::{Collector, SegmentCollector};
+use tantivy::columnar::ColumnValues;
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, Score, SegmentOrdinal, SegmentReader, TantivyError};
+
+use super::Facets;
+use crate::index::{Columns, Snapshot};
+
+/// Collects the matches of a query: all are counted, the newest are kept.
+pub(super) struct Matches {
+    /// The state of the index that is searched.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Only messages of lower rank are kept: the page before ended here.
+    pub(super) below: u64,
+    /// How many of the newest are kept.
+    pub(super) keep: usize,
+}
+
+/// Where a match is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) rank: u64,
+    pub(super) segment: SegmentOrdinal,
+    pub(super) document: DocId,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// How many messages match.
+    pub(super) total: u64,
+    /// What they are.
+    pub(super) facets: Facets,
+    /// The newest ones below the cursor, newest first.
+    pub(super) newest: Vec<Place>,
+}
+
+impl Collector for Matches {
+    type Fruit = Found;
+    type Child = SegmentMatches;
+
+    fn for_segment(&self, segment: SegmentOrdinal, _reader: &SegmentReader) -> tantivy::Result<SegmentMatches> {
+        let columns = self.snapshot.columns.get(segment as usize);
+        let columns = columns.ok_or_else(|| TantivyError::InternalError("a segment without columns".to_owned()))?;
+        Ok(SegmentMatches {
+            total: 0,
+            newest: Newest { segment, below: self.below, keep: self.keep, places: Vec::new() },
+            by_kind: Counts::of(columns.kind.count()),
+            by_user: Counts::of(columns.user.count()),
+            by_conversation: Counts::of(columns.conversation.count()),
+            columns: Arc::clone(columns),
+        })
+    }
+
+    fn requires_scoring(&self) -> bool {
+        false
+    }
+
+    fn merge_fruits(&self, segments: Vec<SegmentMatches>) -> tantivy::Result<Found> {
+        let mut total = 0;
+        let mut newest = Vec::new();
+        let (mut kinds, mut users, mut conversations) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for segment in segments {
+            total += segment.total;
+            newest.extend(segment.newest.places);
+            let columns = &segment.columns;
+            segment.by_kind.merge_into(&mut kinds, |numbers| columns.kind.strings_of(numbers))?;
+            segment.by_user.merge_into(&mut users, |numbers| columns.user.strings_of(numbers))?;
+            let known = columns.conversations()?;
+            segment.by_conversation.merge_into(&mut conversations, |numbers| {
+                Ok(numbers.iter().filter_map(|number| known.get(usize::try_from(*number).ok()?).copied()).collect())
+            })?;
+        }
+        newest.sort_unstable_by_key(|place: &Place| Reverse(place.rank));
+        newest.truncate(self.keep);
+        let facets = Facets {
+            by_type: by_frequency(kinds, |name| kind(name), |kind| kind.as_str().to_owned())?,
+            by_user: by_frequency(users, |user| UserId::parse(user).ok(), UserId::clone)?,
+            by_conversation: by_frequency(conversations, Some, |conversation: &ConversationId| *conversation)?,
+        };
+        Ok(Found { total, facets, newest })
+    }
+}
+
+fn kind(name: String) -> Option<MessageKind> {
+    let name: serde::de::value::StringDeserializer<NameError> = name.into_deserializer();
+    MessageKind::deserialize(name).ok()
+}
+
+/// Names what was counted, the most frequent first, equally frequent ones in a fixed order.
+fn by_frequency<N, K, O: Ord>(
+    counts: HashMap<N, u64>,
+    named: impl Fn(N) -> Option<K>,
+    order: impl Fn(&K) -> O,
+) -> tantivy::Result<Vec<(K, u64)>> {
+    let mut named: Vec<(K, u64)> = counts
+        .into_iter()
+        .map(|(name, count)| named(name).map(|name| (name, count)))
+        .collect::<Option<_>>()
+        .ok_or_else(|| TantivyError::InternalError("the index names something unknown".to_owned()))?;
+    named.sort_by_cached_key(|(name, count)| (Reverse(*count), order(name)));
+    Ok(named)
+}
+
+/// The matches in one segment.
+pub(super) struct SegmentMatches {
+    columns: Arc<Columns>,
+    total: u64,
+    newest: Newest,
+    by_kind: Counts,
+    by_user: Counts,
+    by_conversation: Counts,
+}
+
+impl SegmentCollector for SegmentMatches {
+    type Fruit = Self;
+
+    fn collect(&mut self, document: DocId, _score: Score) {
+        self.collect_block(&[document]);
+    }
+
+    fn collect_block(&mut self, documents: &[DocId]) {
+        for documents in documents.chunks(COLLECT_BLOCK_BUFFER_LEN) {
+            self.total += documents.len() as u64;
+            let mut values = [0; COLLECT_BLOCK_BUFFER_LEN];
+            let values = &mut values[..documents.len()];
+            self.by_kind.count(&self.columns.kind.numbers, documents, values);
+            self.by_user.count(&self.columns.user.numbers, documents, values);
+            self.by_conversation.count(&self.columns.conversation.numbers, documents, values);
+            self.columns.rank.get_vals(documents, values);
+            for (document, rank) in documents.iter().zip(values) {
+                self.newest.offer(*document, *rank);
+            }
+        }
+    }
+
+    fn harvest(mut self) -> Self {
+        self.newest.cut();
+        self
+    }
+}
+
+/// The newest matches of a segment: up to twice as many as are kept, then the older half goes.
+struct Newest {
+    segment: SegmentOrdinal,
+    below: u64,
+    keep: usize,
+    places: Vec<Place>,
+}
+
+impl Newest {
+    fn offer(&mut self, document: DocId, rank: u64) {
+        if rank < self.below {
+            self.places.push(Place { rank, segment: self.segment, document });
+            if self.places.len() == 2 * self.keep {
+                self.cut();
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.places.len() > self.keep {
+            self.places.select_nth_unstable_by_key(self.keep - 1, |place| Reverse(place.rank));
+            self.places.truncate(self.keep);
+        }
+    }
+}
+
+/// How often each term of a column was seen, by its number in the segment.
+struct Counts(Vec<u32>);
+
+impl Counts {
+    fn of(terms: usize) -> Self {
+        Self(vec![0; terms])
+    }
+
+    fn count(&mut self, numbers: &Arc<dyn ColumnValues<u64>>, documents: &[DocId], values: &mut [u64]) {
+        // With a single term there is nothing to look up.
+        if let [only] = &mut self.0[..] {
+            *only += u32::try_from(documents.len()).unwrap_or(u32::MAX);
+            return;
+        }
+        numbers.get_vals(documents, values);
+        for number in values {
+            if let Some(count) = usize::try_from(*number).ok().and_then(|number| self.0.get_mut(number)) {
+                *count += 1;
+            }
+        }
+    }
+
+    fn merge_into<N: Eq + Hash>(
+        &self,
+        all: &mut HashMap<N, u64>,
+        names_of: impl FnOnce(&[u64]) -> tantivy::Result<Vec<N>>,
+    ) -> tantivy::Result<()> {
+        let (numbers, counts): (Vec<u64>, Vec<u32>) =
+            (0..).zip(&self.0).filter(|(_, count)| **count > 0).map(|(number, count)| (number, *count)).unzip();
+        for (name, count) in names_of(&numbers)?.into_iter().zip(counts) {
+            *all.entry(name).or_default() += u64::from(count);
+        }
+        Ok(())
+    }
+}
