@@ -92,7 +92,10 @@ struct WireEvent<'a> {
     sealed: Option<Sealed>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
 const fn is_zero(version: &u64) -> bool {
     *version == 0
 }
@@ -104,20 +107,30 @@ pub fn commit_id(payload: &[u8]) -> Option<CommitId> {
     struct Header {
         id: CommitId,
     }
-    serde_json::from_slice::<Header>(payload).ok().map(|header| header.id)
+    serde_json::from_slice::<Header>(payload)
+        .ok()
+        .map(|header| header.id)
 }
 
 /// The id of the event at an index of a commit: the commit's id plus the index, as 128-bit numbers.
 #[must_use]
 pub fn event_id(commit: CommitId, index: usize) -> EventId {
-    EventId::from_bytes(u128::from_be_bytes(commit.to_bytes()).wrapping_add(index as u128).to_be_bytes())
+    EventId::from_bytes(
+        u128::from_be_bytes(commit.to_bytes())
+            .wrapping_add(index as u128)
+            .to_be_bytes(),
+    )
 }
 
 /// Writes a commit out of events that [`Codec::encode`] wrote, in their order.
 #[must_use]
 pub fn assemble(id: CommitId, time: Timestamp, events: &[String]) -> Bytes {
-    let header = format!(r#"{{"v":{FORMAT},"id":"{id}","time":{},"events":["#, time.as_millis());
-    let mut payload = Vec::with_capacity(header.len() + events.iter().map(|e| e.len() + 1).sum::<usize>() + 2);
+    let header = format!(
+        r#"{{"v":{FORMAT},"id":"{id}","time":{},"events":["#,
+        time.as_millis()
+    );
+    let mut payload =
+        Vec::with_capacity(header.len() + events.iter().map(|e| e.len() + 1).sum::<usize>() + 2);
     payload.extend_from_slice(header.as_bytes());
     for (index, event) in events.iter().enumerate() {
         if index > 0 {
@@ -139,7 +152,9 @@ impl Codec {
     /// A codec over these keys.
     #[must_use]
     pub fn new(keys: Arc<dyn KeyStore>) -> Self {
-        Self { vault: Vault::new(keys) }
+        Self {
+            vault: Vault::new(keys),
+        }
     }
 
     /// Writes events of one commit, the first of them at `index`. Keys that are missing are drawn.
@@ -154,8 +169,11 @@ impl Codec {
         drafts: &[Draft],
     ) -> Result<Vec<String>, KeysUnavailable> {
         let written: Vec<_> = drafts.iter().map(|draft| types::write(&draft.event)).collect();
-        let mut authors: Vec<_> =
-            written.iter().filter_map(|w| w.sealed.as_ref()).map(|(author, _)| author.clone()).collect();
+        let mut authors: Vec<_> = written
+            .iter()
+            .filter_map(|w| w.sealed.as_ref())
+            .map(|(author, _)| author.clone())
+            .collect();
         authors.sort_unstable();
         authors.dedup();
         let keys = self.vault.keys_of(tenant, &authors).await?;
@@ -249,7 +267,10 @@ fn parse(record: &Record) -> Result<WireCommit<'_>, DecodeError> {
         // The error's own text could quote what people wrote; its place in the record cannot.
         .map_err(|e| undecodable(record, format!("malformed JSON at column {}", e.column())))?;
     if commit.v != FORMAT {
-        return Err(undecodable(record, format!("record format {} is unknown", commit.v)));
+        return Err(undecodable(
+            record,
+            format!("record format {} is unknown", commit.v),
+        ));
     }
     if commit.events.is_empty() {
         return Err(undecodable(record, "a commit without events"));
@@ -267,5 +288,9 @@ const fn belongs(event: &Event, stream: &Stream) -> bool {
 }
 
 fn undecodable(record: &Record, detail: impl ToString) -> DecodeError {
-    DecodeError::Undecodable { shard: record.shard, sequence: record.sequence, detail: detail.to_string() }
+    DecodeError::Undecodable {
+        shard: record.shard,
+        sequence: record.sequence,
+        detail: detail.to_string(),
+    }
 }

@@ -25,7 +25,12 @@ impl Checkpoint {
     /// Nothing of this shard was taken in yet.
     #[must_use]
     pub const fn start(epoch: Epoch, shard: u16) -> Self {
-        Self { epoch, shard, sequence: 0, commit_id: None }
+        Self {
+            epoch,
+            shard,
+            sequence: 0,
+            commit_id: None,
+        }
     }
 }
 
@@ -60,7 +65,10 @@ pub enum ResumeError {
 /// [`ResumeError`] when it has not, or cannot be read.
 pub async fn verify(log: &dyn EventLog, checkpoint: &Checkpoint) -> Result<(), ResumeError> {
     if checkpoint.epoch != log.epoch() {
-        return Err(ResumeError::ForeignEpoch { checkpoint: checkpoint.epoch, log: log.epoch() });
+        return Err(ResumeError::ForeignEpoch {
+            checkpoint: checkpoint.epoch,
+            log: log.epoch(),
+        });
     }
     let (shard, sequence) = (checkpoint.shard, checkpoint.sequence);
     if sequence == 0 && checkpoint.commit_id.is_none() {

@@ -15,9 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::log::{
-    Append, AppendError, Appended, Epoch, EventLog, MAX_COMMIT_BYTES, ReadError, Record,
-};
+use crate::log::{Append, AppendError, Appended, Epoch, EventLog, MAX_COMMIT_BYTES, ReadError, Record};
 use crate::subject::Stream;
 
 mod writer;
@@ -66,7 +64,9 @@ impl EmbeddedLog {
     /// [`OpenError`] when the file cannot be opened or is not a log.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let mut connection = options(path).create_if_missing(true).connect().await?;
-        sqlx::migrate!("../migrations/sqlite/log").run(&mut connection).await?;
+        sqlx::migrate!("../migrations/sqlite/log")
+            .run(&mut connection)
+            .await?;
         let epoch = epoch(&mut connection).await?;
         let (end, end_seen) = watch::channel(last_sequence(&mut connection).await?);
         let readers = SqlitePoolOptions::new()
@@ -75,7 +75,12 @@ impl EmbeddedLog {
             .await?;
         let (queue, requests) = mpsc::channel(QUEUE);
         tokio::spawn(writer::Writer::new(connection, end).run(requests));
-        Ok(Self { epoch, readers, queue, end: end_seen })
+        Ok(Self {
+            epoch,
+            readers,
+            queue,
+            end: end_seen,
+        })
     }
 
     /// Gives the log a new epoch: every position and checkpoint of the old one means nothing any more.
@@ -85,7 +90,9 @@ impl EmbeddedLog {
     /// [`OpenError`] when the file cannot be opened or is not a log.
     pub async fn renew_epoch(path: &Path) -> Result<Epoch, OpenError> {
         let mut connection = options(path).connect().await?;
-        sqlx::migrate!("../migrations/sqlite/log").run(&mut connection).await?;
+        sqlx::migrate!("../migrations/sqlite/log")
+            .run(&mut connection)
+            .await?;
         let epoch = Epoch::draw();
         sqlx::query("INSERT OR REPLACE INTO metadata (name, value) VALUES ('epoch', ?1)")
             .bind(epoch.to_string())
@@ -121,8 +128,9 @@ async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch, OpenError> {
 }
 
 async fn last_sequence(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let last: i64 =
-        sqlx::query_scalar("SELECT coalesce(max(sequence), 0) FROM records").fetch_one(connection).await?;
+    let last: i64 = sqlx::query_scalar("SELECT coalesce(max(sequence), 0) FROM records")
+        .fetch_one(connection)
+        .await?;
     Ok(last.cast_unsigned())
 }
 
@@ -160,12 +168,19 @@ async fn read_page(readers: &SqlitePool, page: Page<'_>) -> Result<Vec<Record>, 
             Some(stream) => stream.clone(),
             None => {
                 let subject: &str = row.try_get(2).map_err(away)?;
-                Stream::parse(subject)
-                    .map_err(|error| ReadError::Damaged { sequence, detail: error.to_string() })?
+                Stream::parse(subject).map_err(|error| ReadError::Damaged {
+                    sequence,
+                    detail: error.to_string(),
+                })?
             }
         };
         bytes += payload.len();
-        records.push(Record { shard: SHARD, sequence, stream, payload: payload.into() });
+        records.push(Record {
+            shard: SHARD,
+            sequence,
+            stream,
+            payload: payload.into(),
+        });
         if bytes >= PAGE_BYTES {
             break;
         }
@@ -173,7 +188,10 @@ async fn read_page(readers: &SqlitePool, page: Page<'_>) -> Result<Vec<Record>, 
     Ok(records)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "it is used as a function in map_err")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it is used as a function in map_err"
+)]
 fn away(error: sqlx::Error) -> ReadError {
     ReadError::Unavailable(error.to_string())
 }
@@ -190,13 +208,20 @@ impl EventLog for EmbeddedLog {
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if append.payload.len() > MAX_COMMIT_BYTES {
-            return Err(AppendError::TooLarge { size: append.payload.len() });
+            return Err(AppendError::TooLarge {
+                size: append.payload.len(),
+            });
         }
         let (reply, outcome) = oneshot::channel();
         let closed = || AppendError::Unavailable("the log is closed".to_owned());
-        self.queue.send(writer::Request { append, reply }).await.map_err(|_| closed())?;
+        self.queue
+            .send(writer::Request { append, reply })
+            .await
+            .map_err(|_| closed())?;
         // A writer that ends without an answer may have ended after its commit.
-        outcome.await.unwrap_or_else(|_| Err(AppendError::Unknown("the log was closed".to_owned())))
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(AppendError::Unknown("the log was closed".to_owned())))
     }
 
     async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {
@@ -212,14 +237,24 @@ impl EventLog for EmbeddedLog {
     }
 
     async fn read_stream(&self, stream: &Stream, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
-        self.page(Page { stream: Some(stream), after, limit }).await
+        self.page(Page {
+            stream: Some(stream),
+            after,
+            limit,
+        })
+        .await
     }
 
     async fn read(&self, shard: u16, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
         if shard != SHARD {
             return Ok(Vec::new());
         }
-        self.page(Page { stream: None, after, limit }).await
+        self.page(Page {
+            stream: None,
+            after,
+            limit,
+        })
+        .await
     }
 
     async fn end(&self, _shard: u16) -> Result<u64, ReadError> {
@@ -236,7 +271,16 @@ impl EventLog for EmbeddedLog {
             loop {
                 // Marked as seen before reading: what is appended meanwhile wakes the wait below.
                 end.mark_unchanged();
-                match read_page(&readers, Page { stream: None, after, limit: FOLLOW_PAGE }).await {
+                match read_page(
+                    &readers,
+                    Page {
+                        stream: None,
+                        after,
+                        limit: FOLLOW_PAGE,
+                    },
+                )
+                .await
+                {
                     Ok(page) => {
                         if let Some(last) = page.last() {
                             let after = last.sequence;

@@ -109,7 +109,11 @@ impl Logged for conversation::Conversation {
     }
 
     fn unwrap(event: &Event) -> Option<&Self::Event> {
-        if let Event::Conversation(event) = event { Some(event) } else { None }
+        if let Event::Conversation(event) = event {
+            Some(event)
+        } else {
+            None
+        }
     }
 }
 
@@ -130,6 +134,10 @@ impl Logged for user::User {
     }
 
     fn unwrap(event: &Event) -> Option<&Self::Event> {
-        if let Event::User(event) = event { Some(event) } else { None }
+        if let Event::User(event) = event {
+            Some(event)
+        } else {
+            None
+        }
     }
 }

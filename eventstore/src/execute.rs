@@ -137,7 +137,10 @@ pub enum ExecuteError<E> {
 type Reply<T, A> = oneshot::Sender<Result<T, ExecuteError<<A as domain::Aggregate>::Error>>>;
 
 enum Ask<A: Logged> {
-    Execute { request: Box<Request<A::Command>>, reply: Reply<Outcome<A::Event>, A> },
+    Execute {
+        request: Box<Request<A::Command>>,
+        reply: Reply<Outcome<A::Event>, A>,
+    },
     /// The state at a head that was confirmed at the log after the question had arrived.
     Confirm { reply: Reply<Confirmed<A::State>, A> },
 }
@@ -169,7 +172,9 @@ impl Met {
     }
 
     fn get(&self, shard: u16) -> u64 {
-        self.0.get(usize::from(shard)).map_or(0, |met| met.load(Ordering::Relaxed))
+        self.0
+            .get(usize::from(shard))
+            .map_or(0, |met| met.load(Ordering::Relaxed))
     }
 }
 
@@ -192,7 +197,11 @@ impl<A: Logged> Executor<A> {
     #[must_use]
     pub fn new(ports: Ports) -> Arc<Self> {
         let met = Met::new(ports.log.shards());
-        Arc::new(Self { ports, met, actors: Registry::default() })
+        Arc::new(Self {
+            ports,
+            met,
+            actors: Registry::default(),
+        })
     }
 
     /// What the executor stands on.
@@ -210,7 +219,11 @@ impl<A: Logged> Executor<A> {
         stream: &Stream,
         request: Request<A::Command>,
     ) -> Result<Outcome<A::Event>, ExecuteError<A::Error>> {
-        self.ask(stream, |reply| Ask::Execute { request: Box::new(request), reply }).await
+        self.ask(stream, |reply| Ask::Execute {
+            request: Box::new(request),
+            reply,
+        })
+        .await
     }
 
     /// The state of a stream, true after the call began.

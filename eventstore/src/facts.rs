@@ -37,6 +37,10 @@ pub trait FactStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`FactsUnavailable`] when the database is away.
-    async fn facts(&self, shard: u16, stream: &Stream, commands: &[CommandId])
-    -> Result<Facts, FactsUnavailable>;
+    async fn facts(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        commands: &[CommandId],
+    ) -> Result<Facts, FactsUnavailable>;
 }

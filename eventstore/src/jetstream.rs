@@ -21,6 +21,7 @@
 //!   contiguous. One that is missing at the leader is damage, and reading or following stops there.
 
 mod append;
+mod connection;
 mod follow;
 mod open;
 mod read;
@@ -30,14 +31,11 @@ mod shape;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::connection::State;
 use async_nats::jetstream::{self, stream};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use tokio::time::{Instant, sleep};
 
 pub use open::OpenError;
 
@@ -47,12 +45,6 @@ use crate::subject::Stream;
 /// How many shards a log gets when nothing else is said: with an fsync per record this machine's class
 /// took 9,100 appends/s with 4, 5,100 with 1 and 11,600 with 16.
 pub const DEFAULT_SHARDS: u16 = 4;
-
-/// How long the server may take to answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often a connection that is being made again is looked at.
-const RECONNECT_POLL: Duration = Duration::from_millis(20);
 
 /// Where a log is and what it is made like.
 #[derive(Clone, Debug)]
@@ -71,7 +63,12 @@ impl JetStreamConfig {
     /// A log with the usual number of shards and a single copy.
     #[must_use]
     pub fn new(client: Client, namespace: impl Into<String>) -> Self {
-        Self { client, namespace: namespace.into(), shards: DEFAULT_SHARDS, replicas: 1 }
+        Self {
+            client,
+            namespace: namespace.into(),
+            shards: DEFAULT_SHARDS,
+            replicas: 1,
+        }
     }
 }
 
@@ -106,7 +103,9 @@ impl JetStreamLog {
     /// # Errors
     /// [`OpenError`] when the server is too old or away, or when what exists is not this log.
     pub async fn open(config: JetStreamConfig) -> Result<Self, OpenError> {
-        Ok(Self { inner: Arc::new(open::open(config).await?) })
+        Ok(Self {
+            inner: Arc::new(open::open(config).await?),
+        })
     }
 }
 
@@ -126,19 +125,6 @@ impl Inner {
     fn subject(&self, stream: &Stream) -> String {
         format!("{}.{stream}", self.namespace)
     }
-
-    /// Waits until there is a connection, and says whether there is. What is sent while there is none
-    /// would be kept and sent later, when its caller has long given up.
-    async fn connected(&self) -> bool {
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
-        while self.client.connection_state() != State::Connected {
-            if Instant::now() > deadline {
-                return false;
-            }
-            sleep(RECONNECT_POLL).await;
-        }
-        true
-    }
 }
 
 #[async_trait]
@@ -148,7 +134,12 @@ impl EventLog for JetStreamLog {
     }
 
     fn shards(&self) -> u16 {
-        self.inner.shards.iter().map(|shard| shard.number + 1).max().unwrap_or(0)
+        self.inner
+            .shards
+            .iter()
+            .map(|shard| shard.number + 1)
+            .max()
+            .unwrap_or(0)
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
@@ -160,15 +151,24 @@ impl EventLog for JetStreamLog {
     }
 
     async fn read_stream(&self, stream: &Stream, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
-        self.inner.page(self.inner.owner(stream), Some(stream), after, limit).await
+        self.inner
+            .page(self.inner.owner(stream), Some(stream), after, limit)
+            .await
     }
 
     async fn read(&self, shard: u16, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
-        self.inner.page(self.inner.shard(shard)?, None, after, limit).await
+        self.inner
+            .page(self.inner.shard(shard)?, None, after, limit)
+            .await
     }
 
     async fn end(&self, shard: u16) -> Result<u64, ReadError> {
-        Ok(self.inner.shard(shard)?.info().await?.state.last_sequence)
+        Ok(self
+            .inner
+            .info(self.inner.shard(shard)?)
+            .await?
+            .state
+            .last_sequence)
     }
 
     fn follow(&self, shard: u16, after: u64) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {

@@ -24,7 +24,7 @@ pub mod contract;
 
 pub use codec::{Codec, DecodeError};
 pub use consumer::{Checkpoint, ResumeError};
-pub use envelope::{Commit, CommandTag, Event, Recorded, Trace};
+pub use envelope::{CommandTag, Commit, Event, Recorded, Trace};
 pub use log::{Append, AppendError, Appended, Epoch, EventLog, Expected, Position, ReadError, Record};
 pub use progress::Progress;
 pub use subject::Stream;

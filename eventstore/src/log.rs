@@ -78,7 +78,11 @@ impl FromStr for Position {
         let (Ok(shard), Ok(sequence), None) = (shard.parse(), sequence.parse(), parts.next()) else {
             return Err(PositionError);
         };
-        Ok(Self { epoch, shard, sequence })
+        Ok(Self {
+            epoch,
+            shard,
+            sequence,
+        })
     }
 }
 
@@ -178,7 +182,11 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The position of a record of this log.
     fn position(&self, shard: u16, sequence: u64) -> Position {
-        Position { epoch: self.epoch(), shard, sequence }
+        Position {
+            epoch: self.epoch(),
+            shard,
+            sequence,
+        }
     }
 
     /// Appends one commit atomically. When it returns, the record is durable.
@@ -227,9 +235,19 @@ mod tests {
 
     #[test]
     fn positions_round_trip_and_nothing_else_parses() {
-        let position = Position { epoch: Epoch::draw(), shard: 3, sequence: 42 };
+        let position = Position {
+            epoch: Epoch::draw(),
+            shard: 3,
+            sequence: 42,
+        };
         assert_eq!(position.to_string().parse(), Ok(position));
-        for text in ["", "1-2", "x-0-1", &format!("{position}-4"), &format!("{}-0--1", position.epoch)] {
+        for text in [
+            "",
+            "1-2",
+            "x-0-1",
+            &format!("{position}-4"),
+            &format!("{}-0--1", position.epoch),
+        ] {
             assert_eq!(text.parse::<Position>(), Err(PositionError), "{text}");
         }
     }

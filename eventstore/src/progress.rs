@@ -17,13 +17,17 @@ impl Progress {
     /// Nothing taken in yet, of this many shards.
     #[must_use]
     pub fn new(shards: u16) -> Self {
-        Self { shards: (0..shards).map(|_| watch::Sender::new(0)).collect() }
+        Self {
+            shards: (0..shards).map(|_| watch::Sender::new(0)).collect(),
+        }
     }
 
     /// The sequence of the newest record that was taken in; 0 when none was, or there is no such shard.
     #[must_use]
     pub fn get(&self, shard: u16) -> u64 {
-        self.shards.get(usize::from(shard)).map_or(0, |sequence| *sequence.borrow())
+        self.shards
+            .get(usize::from(shard))
+            .map_or(0, |sequence| *sequence.borrow())
     }
 
     /// Says that everything up to this sequence was taken in.
@@ -35,7 +39,9 @@ impl Progress {
 
     /// Waits until the position was taken in; `false` when the time ran out before.
     pub async fn reached(&self, position: Position, timeout: Duration) -> bool {
-        let Some(progress) = self.shards.get(usize::from(position.shard)) else { return false };
+        let Some(progress) = self.shards.get(usize::from(position.shard)) else {
+            return false;
+        };
         if *progress.borrow() >= position.sequence {
             return true;
         }
@@ -53,7 +59,11 @@ mod tests {
     #[tokio::test]
     async fn waits_until_it_is_reached_and_no_longer_than_asked() {
         let progress = Progress::new(2);
-        let position = Position { epoch: Epoch::draw(), shard: 1, sequence: 5 };
+        let position = Position {
+            epoch: Epoch::draw(),
+            shard: 1,
+            sequence: 5,
+        };
         assert!(!progress.reached(position, Duration::from_millis(1)).await);
         progress.set(0, 9);
         assert!(!progress.reached(position, Duration::from_millis(1)).await);
@@ -61,6 +71,10 @@ mod tests {
         let wait = tokio::spawn(async move { waiting.reached(position, Duration::from_secs(60)).await });
         progress.set(1, 5);
         assert!(wait.await.unwrap());
-        assert!(!progress.reached(Position { shard: 2, ..position }, Duration::from_millis(1)).await);
+        assert!(
+            !progress
+                .reached(Position { shard: 2, ..position }, Duration::from_millis(1))
+                .await
+        );
     }
 }

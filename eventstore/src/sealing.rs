@@ -59,7 +59,10 @@ impl UserKey {
     /// A new random key.
     #[must_use]
     pub fn draw() -> Self {
-        Self { id: KeyId(Ulid::generate()), secret: chacha20poly1305::Key::generate().into() }
+        Self {
+            id: KeyId(Ulid::generate()),
+            secret: chacha20poly1305::Key::generate().into(),
+        }
     }
 
     /// The key with this name and these bits.
@@ -81,7 +84,9 @@ impl UserKey {
 
 impl fmt::Debug for UserKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("UserKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,8 +141,14 @@ impl Vault {
     pub fn new(store: Arc<dyn KeyStore>) -> Self {
         Self {
             store,
-            by_user: Cache::builder().max_capacity(KEY_CACHE_SIZE).time_to_live(KEY_CACHE_TTL).build(),
-            by_id: Cache::builder().max_capacity(KEY_CACHE_SIZE).time_to_live(KEY_CACHE_TTL).build(),
+            by_user: Cache::builder()
+                .max_capacity(KEY_CACHE_SIZE)
+                .time_to_live(KEY_CACHE_TTL)
+                .build(),
+            by_id: Cache::builder()
+                .max_capacity(KEY_CACHE_SIZE)
+                .time_to_live(KEY_CACHE_TTL)
+                .build(),
         }
     }
 
@@ -150,16 +161,25 @@ impl Vault {
         tenant: &TenantId,
         users: &[UserId],
     ) -> Result<Vec<Arc<UserKey>>, KeysUnavailable> {
-        let mut keys: Vec<_> =
-            users.iter().map(|user| self.by_user.get(&(tenant.clone(), user.clone()))).collect();
-        let missing: Vec<_> =
-            users.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(user, _)| user.clone()).collect();
+        let mut keys: Vec<_> = users
+            .iter()
+            .map(|user| self.by_user.get(&(tenant.clone(), user.clone())))
+            .collect();
+        let missing: Vec<_> = users
+            .iter()
+            .zip(&keys)
+            .filter(|(_, key)| key.is_none())
+            .map(|(user, _)| user.clone())
+            .collect();
         if !missing.is_empty() {
             let mut found = self.store.current(tenant, &missing).await?.into_iter();
             for (user, slot) in users.iter().zip(&mut keys).filter(|(_, key)| key.is_none()) {
-                let key = found.next().ok_or_else(|| KeysUnavailable("a key is missing".to_owned()))?;
+                let key = found
+                    .next()
+                    .ok_or_else(|| KeysUnavailable("a key is missing".to_owned()))?;
                 let key = Arc::new(key);
-                self.by_user.insert((tenant.clone(), user.clone()), Arc::clone(&key));
+                self.by_user
+                    .insert((tenant.clone(), user.clone()), Arc::clone(&key));
                 self.by_id.insert(key.id, Arc::clone(&key));
                 *slot = Some(key);
             }
@@ -213,7 +233,10 @@ pub fn seal(key: &UserKey, event: EventId, event_type: &str, body: &[u8]) -> Sea
     let payload = Payload { msg: body, aad: &aad };
     // The cipher refuses only plaintexts beyond 256 GiB; a record holds 256 KiB.
     let ciphertext = key.cipher().encrypt(&nonce, payload).unwrap_or_default();
-    Sealed { key: key.id, ciphertext: STANDARD_NO_PAD.encode([&nonce[..], &ciphertext].concat()) }
+    Sealed {
+        key: key.id,
+        ciphertext: STANDARD_NO_PAD.encode([&nonce[..], &ciphertext].concat()),
+    }
 }
 
 /// Opens a sealed body with the keys that still exist.
@@ -226,13 +249,21 @@ pub fn open(
     event_type: &str,
     sealed: &Sealed,
 ) -> Result<Private<Vec<u8>>, Tampered> {
-    let Some(key) = keys.get(&sealed.key) else { return Ok(Private::Erased) };
+    let Some(key) = keys.get(&sealed.key) else {
+        return Ok(Private::Erased);
+    };
     let bytes = STANDARD_NO_PAD.decode(&sealed.ciphertext).map_err(|_| Tampered)?;
     let (nonce, ciphertext) = bytes.split_at_checked(NONCE_BYTES).ok_or(Tampered)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| Tampered)?;
     let aad = bound_to(event, event_type);
-    let payload = Payload { msg: ciphertext, aad: &aad };
-    key.cipher().decrypt(&nonce, payload).map(Private::Readable).map_err(|_| Tampered)
+    let payload = Payload {
+        msg: ciphertext,
+        aad: &aad,
+    };
+    key.cipher()
+        .decrypt(&nonce, payload)
+        .map(Private::Readable)
+        .map_err(|_| Tampered)
 }
 
 #[cfg(test)]
@@ -245,12 +276,22 @@ mod tests {
         let keys = HashMap::from([(key.id, Arc::new(key.clone()))]);
         let (event, other) = (EventId::from_bytes([1; 16]), EventId::from_bytes([2; 16]));
         let sealed = seal(&key, event, "t.v1", b"hello");
-        assert_eq!(open(&keys, event, "t.v1", &sealed), Ok(Private::Readable(b"hello".to_vec())));
+        assert_eq!(
+            open(&keys, event, "t.v1", &sealed),
+            Ok(Private::Readable(b"hello".to_vec()))
+        );
         assert_eq!(open(&keys, other, "t.v1", &sealed), Err(Tampered));
         assert_eq!(open(&keys, event, "t.v2", &sealed), Err(Tampered));
         assert_eq!(open(&HashMap::new(), event, "t.v1", &sealed), Ok(Private::Erased));
-        let short = Sealed { ciphertext: "AAAA".to_owned(), ..sealed.clone() };
+        let short = Sealed {
+            ciphertext: "AAAA".to_owned(),
+            ..sealed.clone()
+        };
         assert_eq!(open(&keys, event, "t.v1", &short), Err(Tampered));
-        assert_ne!(seal(&key, event, "t.v1", b"hello"), sealed, "a nonce is never used twice");
+        assert_ne!(
+            seal(&key, event, "t.v1", b"hello"),
+            sealed,
+            "a nonce is never used twice"
+        );
     }
 }

@@ -47,7 +47,11 @@ impl Stream {
     pub fn subject(&self) -> String {
         let (kind, id) = self.kind_and_id();
         let tenant = encode(self.tenant().as_str());
-        let lane = if matches!(self, Self::Reads(..)) { ".reads" } else { "" };
+        let lane = if matches!(self, Self::Reads(..)) {
+            ".reads"
+        } else {
+            ""
+        };
         format!("evt.{}.{tenant}.{kind}.{id}{lane}", self.partition())
     }
 
@@ -60,19 +64,26 @@ impl Stream {
         let mut tokens = subject.split('.');
         let mut next = || tokens.next().ok_or_else(error);
         let (_prefix, _partition) = (next()?, next()?);
-        let tenant = decode(next()?).and_then(|t| TenantId::parse(t).ok()).ok_or_else(error)?;
+        let tenant = decode(next()?)
+            .and_then(|t| TenantId::parse(t).ok())
+            .ok_or_else(error)?;
         let (kind, id) = (next()?, next()?);
         let lane = tokens.next();
         let conversation = || id.parse::<ConversationId>().map_err(|_| error());
         let stream = match (kind, lane) {
             ("conv", None) => Self::Conversation(tenant, conversation()?),
             ("conv", Some("reads")) => Self::Reads(tenant, conversation()?),
-            ("user", None) => {
-                Self::User(tenant, decode(id).and_then(|u| UserId::parse(u).ok()).ok_or_else(error)?)
-            }
+            ("user", None) => Self::User(
+                tenant,
+                decode(id).and_then(|u| UserId::parse(u).ok()).ok_or_else(error)?,
+            ),
             _ => return Err(error()),
         };
-        if stream.subject() == subject { Ok(stream) } else { Err(error()) }
+        if stream.subject() == subject {
+            Ok(stream)
+        } else {
+            Err(error())
+        }
     }
 
     fn kind_and_id(&self) -> (&'static str, String) {
@@ -136,8 +147,14 @@ mod tests {
     fn subjects_and_partitions_never_change() {
         let id = ConversationId::from_bytes([0x2a; 16]);
         let golden = [
-            (Stream::Conversation(tenant("acme"), id), include_str!("../golden/subject.conversation.txt")),
-            (Stream::Reads(tenant("acme"), id), include_str!("../golden/subject.reads.txt")),
+            (
+                Stream::Conversation(tenant("acme"), id),
+                include_str!("../golden/subject.conversation.txt"),
+            ),
+            (
+                Stream::Reads(tenant("acme"), id),
+                include_str!("../golden/subject.reads.txt"),
+            ),
             (
                 Stream::User(tenant("a.b *"), UserId::parse("đ>7").unwrap()),
                 include_str!("../golden/subject.user.txt"),
@@ -151,7 +168,14 @@ mod tests {
 
     #[test]
     fn what_is_no_subject_is_refused() {
-        for text in ["", "evt", "evt.1.t.conv", "evt.0.t.conv.x", "evt.300.t.user.x", "evt.1.t.user.x.y"] {
+        for text in [
+            "",
+            "evt",
+            "evt.1.t.conv",
+            "evt.0.t.conv.x",
+            "evt.300.t.user.x",
+            "evt.1.t.user.x.y",
+        ] {
             assert!(Stream::parse(text).is_err(), "{text}");
         }
     }

@@ -19,10 +19,23 @@ async fn appended(log: &dyn EventLog, ids: impl IntoIterator<Item = u8>) -> Chec
     let mut checkpoint = Checkpoint::start(log.epoch(), shard);
     for id in ids {
         let commit_id = CommitId::from_bytes([id; 16]);
-        let payload = assemble(commit_id, domain::Timestamp::from_millis(1), &[r#"{"type":"t"}"#.to_owned()]);
-        let append = Append { stream: stream.clone(), expected: Expected::Any, commit_id, payload };
+        let payload = assemble(
+            commit_id,
+            domain::Timestamp::from_millis(1),
+            &[r#"{"type":"t"}"#.to_owned()],
+        );
+        let append = Append {
+            stream: stream.clone(),
+            expected: Expected::Any,
+            commit_id,
+            payload,
+        };
         let sequence = log.append(append).await.unwrap().sequence;
-        checkpoint = Checkpoint { sequence, commit_id: Some(commit_id), ..checkpoint };
+        checkpoint = Checkpoint {
+            sequence,
+            commit_id: Some(commit_id),
+            ..checkpoint
+        };
     }
     checkpoint
 }
@@ -47,11 +60,23 @@ async fn a_checkpoint_is_resumed_in_its_own_log_alone(log: &dyn EventLog) {
     let sequence = late.sequence;
     let foreign = [
         // Another commit is there, or none yet, or none was seen where there must have been one.
-        Checkpoint { commit_id: early.commit_id, ..late },
-        Checkpoint { sequence: sequence + 1, ..late },
-        Checkpoint { sequence: sequence + 1_000, ..late },
+        Checkpoint {
+            commit_id: early.commit_id,
+            ..late
+        },
+        Checkpoint {
+            sequence: sequence + 1,
+            ..late
+        },
+        Checkpoint {
+            sequence: sequence + 1_000,
+            ..late
+        },
         Checkpoint { sequence: 0, ..late },
-        Checkpoint { commit_id: None, ..late },
+        Checkpoint {
+            commit_id: None,
+            ..late
+        },
     ];
     for checkpoint in foreign {
         let refused = verify(log, &checkpoint).await.unwrap_err();
@@ -72,7 +97,9 @@ async fn in_an_embedded_log() {
 #[tokio::test]
 async fn in_a_log_on_jetstream() {
     let server = NatsServer::start().await;
-    let log = JetStreamLog::open(JetStreamConfig::new(server.client().await, "consumer")).await.unwrap();
+    let log = JetStreamLog::open(JetStreamConfig::new(server.client().await, "consumer"))
+        .await
+        .unwrap();
     a_checkpoint_is_resumed_in_its_own_log_alone(&log).await;
 }
 
@@ -107,16 +134,25 @@ async fn a_log_that_was_restored_from_a_backup_is_not_resumed() {
     back_up(backup.path(), folder.path());
     let restored = EmbeddedLog::open(&path).await.unwrap();
     verify(&restored, &early).await.unwrap();
-    assert!(matches!(verify(&restored, &late).await, Err(ResumeError::ForeignCommit { sequence: 5, .. })));
+    assert!(matches!(
+        verify(&restored, &late).await,
+        Err(ResumeError::ForeignCommit { sequence: 5, .. })
+    ));
     // It goes another way from here, as far as the old one and further.
     appended(&restored, 6..=9).await;
-    assert!(matches!(verify(&restored, &late).await, Err(ResumeError::ForeignCommit { sequence: 5, .. })));
+    assert!(matches!(
+        verify(&restored, &late).await,
+        Err(ResumeError::ForeignCommit { sequence: 5, .. })
+    ));
     verify(&restored, &early).await.unwrap();
     closed(restored, folder.path()).await;
 
     let epoch = EmbeddedLog::renew_epoch(&path).await.unwrap();
     let renewed = EmbeddedLog::open(&path).await.unwrap();
     assert_eq!(renewed.epoch(), epoch);
-    assert!(matches!(verify(&renewed, &early).await, Err(ResumeError::ForeignEpoch { .. })));
+    assert!(matches!(
+        verify(&renewed, &early).await,
+        Err(ResumeError::ForeignEpoch { .. })
+    ));
     verify(&renewed, &Checkpoint::start(epoch, 0)).await.unwrap();
 }

@@ -42,7 +42,11 @@ fn key(id: KeyId) -> UserKey {
 #[async_trait]
 impl KeyStore for Keys {
     async fn current(&self, _: &TenantId, users: &[UserId]) -> Result<Vec<UserKey>, KeysUnavailable> {
-        Ok(users.iter().map(|_| UserKey::draw()).map(|drawn| key(drawn.id)).collect())
+        Ok(users
+            .iter()
+            .map(|_| UserKey::draw())
+            .map(|drawn| key(drawn.id))
+            .collect())
     }
 
     async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable> {
@@ -63,7 +67,10 @@ fn lines_of(path: &Path) -> Vec<(UserId, String)> {
 fn synthetic(file: usize) -> Vec<(UserId, String)> {
     let line = |n: usize| {
         let text = "you could try to install the package again and see whether it starts ".repeat(n % 3 + 1);
-        (UserId::parse(format!("nick{}", (n * 7919 + file) % 150)).unwrap(), text)
+        (
+            UserId::parse(format!("nick{}", (n * 7919 + file) % 150)).unwrap(),
+            text,
+        )
     };
     (0..1300).map(line).collect()
 }
@@ -89,7 +96,11 @@ async fn fill(log: &MemoryLog, codec: &Codec, files: Vec<Vec<(UserId, String)>>,
                     founder: chunk[0].0.clone(),
                     owner: Some(chunk[0].0.clone()),
                     members: joining,
-                    about: Some(Private::Readable(GroupInfo { name, description: None, avatar: None })),
+                    about: Some(Private::Readable(GroupInfo {
+                        name,
+                        description: None,
+                        avatar: None,
+                    })),
                 });
             } else if !joining.is_empty() {
                 events.push(Happened::MembersAdded { members: joining });
@@ -99,7 +110,10 @@ async fn fill(log: &MemoryLog, codec: &Codec, files: Vec<Vec<(UserId, String)>>,
                     ordinal: Ordinal::after(ordinal),
                     sender: sender.clone(),
                     kind: MessageKind::Text,
-                    body: Private::Readable(Body { content: Content::parse(text.clone()).unwrap(), client_id: None }),
+                    body: Private::Readable(Body {
+                        content: Content::parse(text.clone()).unwrap(),
+                        client_id: None,
+                    }),
                     reply_to: None,
                     sent_at: Timestamp::from_millis(1_200_000_000_000),
                     imported_line: Some(ordinal),
@@ -109,7 +123,13 @@ async fn fill(log: &MemoryLog, codec: &Codec, files: Vec<Vec<(UserId, String)>>,
             messages += chunk.len();
             let draft = |event| {
                 version += 1;
-                Draft { version, actor: None, command: None, trace: Trace::default(), event: Event::Conversation(event) }
+                Draft {
+                    version,
+                    actor: None,
+                    command: None,
+                    trace: Trace::default(),
+                    event: Event::Conversation(event),
+                }
             };
             let drafts: Vec<_> = events.into_iter().map(draft).collect();
             let id = CommitId::from(ulid::Ulid::generate());
@@ -123,7 +143,10 @@ async fn fill(log: &MemoryLog, codec: &Codec, files: Vec<Vec<(UserId, String)>>,
 
 fn report(what: &str, messages: usize, took: Duration) {
     let per_second = messages as f64 / took.as_secs_f64();
-    println!("{what:<42} {:>8.3} s {per_second:>10.0} messages/s", took.as_secs_f64());
+    println!(
+        "{what:<42} {:>8.3} s {per_second:>10.0} messages/s",
+        took.as_secs_f64()
+    );
 }
 
 #[tokio::main]
@@ -133,7 +156,10 @@ async fn main() {
     let per_commit = arguments.next().map_or(400, |count| count.parse().unwrap());
     let files: Vec<_> = match folder {
         Some(folder) => {
-            let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+            let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|f| f.unwrap().path())
+                .collect();
             paths.retain(|path| path.to_string_lossy().ends_with(".raw.txt"));
             paths.sort();
             paths.iter().map(|path| lines_of(path)).collect()
@@ -162,9 +188,15 @@ async fn main() {
     drop(changes);
 
     let temporary = tempfile::tempdir().unwrap();
-    let folder = arguments.next().map_or(temporary.path().to_owned(), PathBuf::from);
+    let folder = arguments
+        .next()
+        .map_or(temporary.path().to_owned(), PathBuf::from);
     let store = SqliteReadModel::open(&folder.join("read.db")).await.unwrap();
-    let end = Position { epoch: log.epoch(), shard: 0, sequence: log.end(0).await.unwrap() };
+    let end = Position {
+        epoch: log.epoch(),
+        shard: 0,
+        sequence: log.end(0).await.unwrap(),
+    };
 
     let projector = Projector::new(Arc::clone(&log), codec.clone(), Arc::new(store.clone()));
     let (progress, cancel) = (projector.progress(), CancellationToken::new());
@@ -179,15 +211,23 @@ async fn main() {
     report("  as processor time", messages, cpu_time() - cpu);
 
     let started = Instant::now();
-    projections::rebuild(&store, &log, &codec, &Progress::new(1)).await.unwrap();
+    projections::rebuild(&store, &log, &codec, &Progress::new(1))
+        .await
+        .unwrap();
     report("rebuilding beside it, with the swap", messages, started.elapsed());
     cancel.cancel();
     running.await.unwrap();
     queries(&store).await;
     let size = std::fs::metadata(folder.join("read.db")).unwrap().len();
-    println!("read.db has {} MB, {} bytes a message", size / 1_000_000, size / messages as u64);
-    let checkpoint: Checkpoint =
-        projections::ProjectionStore::checkpoint(&store, 0).await.unwrap().unwrap();
+    println!(
+        "read.db has {} MB, {} bytes a message",
+        size / 1_000_000,
+        size / messages as u64
+    );
+    let checkpoint: Checkpoint = projections::ProjectionStore::checkpoint(&store, 0)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(checkpoint.sequence, end.sequence);
 }
 
@@ -195,11 +235,19 @@ async fn queries(store: &SqliteReadModel) {
     let tenant = TenantId::parse("default").unwrap();
     let conversation = ConversationId::imported(&tenant, "irc", &[&7_usize.to_be_bytes()]);
     let user = store.members_of(&tenant, conversation).await.unwrap().remove(0);
-    let range = MessageRange { limit: 50, before: None, after: None };
+    let range = MessageRange {
+        limit: 50,
+        before: None,
+        after: None,
+    };
     const COUNT: u32 = 500;
     let started = Instant::now();
     for _ in 0..COUNT {
-        store.messages(&tenant, &user, conversation, range).await.unwrap().unwrap();
+        store
+            .messages(&tenant, &user, conversation, range)
+            .await
+            .unwrap()
+            .unwrap();
     }
     per_query("the newest 50 messages", started, COUNT);
     let started = Instant::now();
@@ -215,13 +263,21 @@ async fn queries(store: &SqliteReadModel) {
 }
 
 fn per_query(what: &str, started: Instant, count: u32) {
-    println!("{what:<42} {:>8.0} µs", started.elapsed().as_secs_f64() * 1e6 / f64::from(count));
+    println!(
+        "{what:<42} {:>8.0} µs",
+        started.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+    );
 }
 
 /// Processor time of this process so far, user and system.
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     Duration::from_millis(ticks * 10)
 }

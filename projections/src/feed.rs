@@ -54,7 +54,11 @@ impl Feed {
             };
             source.decode_into(sender, codec).await;
         };
-        Self { runs, failure: None, _task: AbortOnDropHandle::new(tokio::spawn(reader)) }
+        Self {
+            runs,
+            failure: None,
+            _task: AbortOnDropHandle::new(tokio::spawn(reader)),
+        }
     }
 
     /// The next commits: as many as are ready, at least one, in order. Cancel safe.
@@ -125,7 +129,9 @@ impl Source {
         }
         let mut bytes: usize = self.pending.iter().map(|record| record.payload.len()).sum();
         while bytes < BATCH_BYTES && self.failure.is_none() {
-            let Some(read) = self.records.next().now_or_never() else { break };
+            let Some(read) = self.records.next().now_or_never() else {
+                break;
+            };
             bytes += self.push(read);
         }
         let mut bytes = 0;
@@ -161,10 +167,24 @@ impl Source {
 async fn decode(codec: &Codec, records: &[Record]) -> (Vec<Commit>, Option<DecodeError>) {
     match codec.decode(records).await {
         Ok(commits) => (commits, None),
-        Err(DecodeError::Undecodable { shard, sequence, detail }) => {
-            let readable = records.iter().take_while(|record| record.sequence < sequence).count();
+        Err(DecodeError::Undecodable {
+            shard,
+            sequence,
+            detail,
+        }) => {
+            let readable = records
+                .iter()
+                .take_while(|record| record.sequence < sequence)
+                .count();
             match codec.decode(&records[..readable]).await {
-                Ok(commits) => (commits, Some(DecodeError::Undecodable { shard, sequence, detail })),
+                Ok(commits) => (
+                    commits,
+                    Some(DecodeError::Undecodable {
+                        shard,
+                        sequence,
+                        detail,
+                    }),
+                ),
                 Err(error) => (Vec::new(), Some(error)),
             }
         }

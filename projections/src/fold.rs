@@ -69,7 +69,9 @@ pub struct FoldError {
 pub fn keys(commits: &[Commit]) -> Keys {
     let mut keys = Keys::default();
     for commit in commits {
-        let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else { continue };
+        let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
+            continue;
+        };
         let members = keys.conversations.entry(*id).or_default();
         let mut concerned = |user: &UserId| {
             if !members.contains(user) {
@@ -101,7 +103,11 @@ pub fn fold(rows: Rows, commits: Vec<Commit>, commands_since: Timestamp) -> Resu
     let mut fold = Fold::over(rows);
     for commit in commits {
         let (shard, sequence) = (commit.shard, commit.sequence);
-        fold.commit(commit, commands_since).map_err(|what| FoldError { shard, sequence, what })?;
+        fold.commit(commit, commands_since).map_err(|what| FoldError {
+            shard,
+            sequence,
+            what,
+        })?;
     }
     Ok(fold.changes())
 }
@@ -147,21 +153,31 @@ impl Fold {
     }
 
     fn commit(&mut self, commit: Commit, commands_since: Timestamp) -> Folded {
-        let Commit { stream, events, time: at, sequence, .. } = commit;
+        let Commit {
+            stream,
+            events,
+            time: at,
+            sequence,
+            ..
+        } = commit;
         if at >= commands_since {
             self.remember(&stream, &events, sequence, at);
         }
         match stream {
             Stream::Conversation(tenant, id) => {
                 for recorded in events {
-                    let Event::Conversation(event) = recorded.event else { return Err(FOREIGN) };
+                    let Event::Conversation(event) = recorded.event else {
+                        return Err(FOREIGN);
+                    };
                     self.happened((&tenant, id), event, recorded.version, at)?;
                 }
             }
             Stream::Reads(_, id) => {
                 let entry = self.conversations.entry(id).or_default();
                 for recorded in events {
-                    let Event::Read(event) = recorded.event else { return Err(FOREIGN) };
+                    let Event::Read(event) = recorded.event else {
+                        return Err(FOREIGN);
+                    };
                     let (member, change) = entry.member(event.member())?;
                     *change = (*change).max(Change::Marks);
                     self.read_moves.extend(member.read(&event, at));
@@ -169,7 +185,9 @@ impl Fold {
             }
             Stream::User(tenant, id) => {
                 for recorded in events {
-                    let Event::User(event) = recorded.event else { return Err(FOREIGN) };
+                    let Event::User(event) = recorded.event else {
+                        return Err(FOREIGN);
+                    };
                     let user::Event::ProfileUpdated { user, .. } = &event;
                     if *user != id {
                         return Err("a profile of another user than the stream's");
@@ -189,13 +207,15 @@ impl Fold {
             if last.replace(command.id) == Some(command.id) {
                 continue;
             }
-            self.commands.entry((stream.subject(), command.id)).or_insert_with_key(|(stream, id)| CommandRow {
-                stream: stream.clone(),
-                id: *id,
-                fingerprint: command.fingerprint,
-                sequence,
-                recorded_at,
-            });
+            self.commands
+                .entry((stream.subject(), command.id))
+                .or_insert_with_key(|(stream, id)| CommandRow {
+                    stream: stream.clone(),
+                    id: *id,
+                    fingerprint: command.fingerprint,
+                    sequence,
+                    recorded_at,
+                });
         }
     }
 
@@ -208,11 +228,23 @@ impl Fold {
     ) -> Folded {
         let entry = self.conversations.entry(id).or_default();
         match event {
-            conversation::Event::Created { kind, owner, members, about, .. } => {
+            conversation::Event::Created {
+                kind,
+                owner,
+                members,
+                about,
+                ..
+            } => {
                 if entry.row.is_some() {
                     return Err("a conversation that exists is created");
                 }
-                entry.row = Some(ConversationRow::created((tenant.clone(), id), kind, owner, about, at));
+                entry.row = Some(ConversationRow::created(
+                    (tenant.clone(), id),
+                    kind,
+                    owner,
+                    about,
+                    at,
+                ));
                 entry.join(members, at)?;
             }
             conversation::Event::MembersAdded { members } => entry.join(members, at)?,
@@ -230,7 +262,8 @@ impl Fold {
                 *change = (*change).max(Change::Marks);
                 let sender_seq = sender.sent(message.ordinal, at);
                 entry.row()?.sent(message.ordinal, at);
-                self.messages.push(MessageRow::sent(id, message, sender_seq, version, at));
+                self.messages
+                    .push(MessageRow::sent(id, message, sender_seq, version, at));
             }
         }
         entry.is_changed = true;
@@ -241,7 +274,9 @@ impl Fold {
     fn changes(mut self) -> Changes {
         let mut changes = Changes::default();
         for entry in self.conversations.into_values() {
-            changes.conversations.extend(entry.row.filter(|_| entry.is_changed));
+            changes
+                .conversations
+                .extend(entry.row.filter(|_| entry.is_changed));
             for (member, change) in entry.members.into_values() {
                 match change {
                     Change::None => {}
@@ -276,7 +311,10 @@ impl Entry {
         let row = self.row.as_mut().ok_or("the conversation was never created")?;
         for (user, role) in joining {
             let (member, change) = self.members.entry(user).or_insert_with_key(|user| {
-                (MemberRow::stranger(row.id, row.tenant.clone(), user.clone()), Change::Membership)
+                (
+                    MemberRow::stranger(row.id, row.tenant.clone(), user.clone()),
+                    Change::Membership,
+                )
             });
             *change = Change::Membership;
             row.member_count += u64::from(!member.is_active);

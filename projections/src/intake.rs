@@ -38,8 +38,14 @@ pub async fn take_in(
     commits: Vec<Commit>,
     commands_since: Timestamp,
 ) -> Result<Checkpoint, IntakeError> {
-    let Some(last) = commits.last() else { return Ok(from) };
-    let to = Checkpoint { sequence: last.sequence, commit_id: Some(last.id), ..from };
+    let Some(last) = commits.last() else {
+        return Ok(from);
+    };
+    let to = Checkpoint {
+        sequence: last.sequence,
+        commit_id: Some(last.id),
+        ..from
+    };
     let rows = store.load(&keys(&commits)).await?;
     let changes = fold(rows, commits, commands_since)?;
     store.apply(&Batch { from, to, changes }).await?;
@@ -50,5 +56,7 @@ pub async fn take_in(
 #[must_use]
 pub fn commands_since() -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    forgotten_before(Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)))
+    forgotten_before(Timestamp::from_millis(
+        i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+    ))
 }

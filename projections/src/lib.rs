@@ -7,6 +7,8 @@
 //! the store of an embedded node.
 
 pub mod commands;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod conversations;
 mod feed;
 pub mod fold;

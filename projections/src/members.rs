@@ -91,7 +91,12 @@ impl MemberRow {
     /// Reads, or marks as unread; answers where the receipt mark advanced to, if it did.
     pub(crate) fn read(&mut self, event: &reads::Event, at: Timestamp) -> Option<ReadMoveRow> {
         let ordinal = self.moving(at, |marks| marks.apply(event))?;
-        Some(ReadMoveRow { conversation: self.conversation, user: self.user.clone(), ordinal, at })
+        Some(ReadMoveRow {
+            conversation: self.conversation,
+            user: self.user.clone(),
+            ordinal,
+            at,
+        })
     }
 
     fn moving(&mut self, at: Timestamp, change: impl FnOnce(&mut Marks)) -> Option<Ordinal> {

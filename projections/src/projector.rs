@@ -48,7 +48,11 @@ pub struct ProjectorStatuses {
 
 impl ProjectorStatuses {
     fn new(shards: u16) -> Self {
-        Self { shards: (0..shards).map(|_| watch::Sender::new(ProjectorStatus::Running)).collect() }
+        Self {
+            shards: (0..shards)
+                .map(|_| watch::Sender::new(ProjectorStatus::Running))
+                .collect(),
+        }
     }
 
     /// The status of every shard, in their order.

@@ -101,8 +101,9 @@ async fn fill(
     progress: &Progress,
 ) -> Result<(), RebuildError> {
     let store = next.store();
-    let mut reached: Vec<_> =
-        (0..log.shards()).map(|shard| Checkpoint::start(log.epoch(), shard)).collect();
+    let mut reached: Vec<_> = (0..log.shards())
+        .map(|shard| Checkpoint::start(log.epoch(), shard))
+        .collect();
     for _ in 0..ROUNDS {
         let mut behind = 0;
         for checkpoint in &mut reached {
@@ -116,8 +117,15 @@ async fn fill(
     }
     // The live projector continues from the new generation's checkpoints, so they are no older than
     // those that others have seen. Checkpoints of another log say nothing about this one.
-    for live in next.freeze().await?.iter().filter(|live| live.epoch == log.epoch()) {
-        let Some(checkpoint) = reached.get_mut(usize::from(live.shard)) else { continue };
+    for live in next
+        .freeze()
+        .await?
+        .iter()
+        .filter(|live| live.epoch == log.epoch())
+    {
+        let Some(checkpoint) = reached.get_mut(usize::from(live.shard)) else {
+            continue;
+        };
         let end = log.end(live.shard).await?.min(live.sequence);
         *checkpoint = catch_up(&*store, log, codec, *checkpoint, end, progress).await?;
     }

@@ -24,6 +24,11 @@ impl UserRow {
             Private::Readable(Profile { name, avatar }) => (Some(name.into()), avatar.map(String::from)),
             Private::Erased => (None, None),
         };
-        Self { tenant, user, name, avatar }
+        Self {
+            tenant,
+            user,
+            name,
+            avatar,
+        }
     }
 }

@@ -64,7 +64,10 @@ impl ConversationView {
     /// The cursor of the page that begins after this conversation.
     #[must_use]
     pub const fn cursor(&self) -> ListCursor {
-        ListCursor { activity_at: self.activity_at, id: self.id }
+        ListCursor {
+            activity_at: self.activity_at,
+            id: self.id,
+        }
     }
 }
 

@@ -24,7 +24,9 @@ pub(crate) struct Change {
 
 /// A commit lies beyond what a rank can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event {index} of the commit at sequence {sequence} of shard {shard} is beyond the ranks of the index")]
+#[error(
+    "event {index} of the commit at sequence {sequence} of shard {shard} is beyond the ranks of the index"
+)]
 pub(crate) struct OutOfRank {
     shard: u16,
     sequence: u64,
@@ -48,7 +50,11 @@ pub(crate) fn rank(shard: u16, sequence: u64, index: usize) -> Result<u64, OutOf
     if fits {
         Ok(sequence << (SHARD_BITS + INDEX_BITS) | u64::from(shard) << INDEX_BITS | index as u64)
     } else {
-        Err(OutOfRank { shard, sequence, index })
+        Err(OutOfRank {
+            shard,
+            sequence,
+            index,
+        })
     }
 }
 
@@ -64,11 +70,16 @@ fn id_term(tenant: &TenantId, id: MessageId) -> String {
 /// [`OutOfRank`] when the commit lies beyond what a rank can say.
 pub(crate) fn changes(fields: &Fields, commit: &Commit) -> Result<Vec<Change>, OutOfRank> {
     let mut changes = Vec::with_capacity(commit.events.len());
-    let Stream::Conversation(tenant, conversation) = &commit.stream else { return Ok(changes) };
+    let Stream::Conversation(tenant, conversation) = &commit.stream else {
+        return Ok(changes);
+    };
     for (index, recorded) in commit.events.iter().enumerate() {
         match &recorded.event {
             Event::Conversation(conversation::Event::MessageSent(message)) => {
-                let id = MessageId { conversation: *conversation, ordinal: message.ordinal };
+                let id = MessageId {
+                    conversation: *conversation,
+                    ordinal: message.ordinal,
+                };
                 let rank = rank(commit.shard, commit.sequence, index)?;
                 changes.push(Change {
                     id: id_term(tenant, id),
@@ -94,7 +105,9 @@ fn document(
     message: &Message,
     rank: u64,
 ) -> Option<TantivyDocument> {
-    let Private::Readable(body) = &message.body else { return None };
+    let Private::Readable(body) = &message.body else {
+        return None;
+    };
     let mut document = TantivyDocument::new();
     document.add_text(fields.id, id_term(tenant, id));
     document.add_text(fields.tenant, tenant.as_str());

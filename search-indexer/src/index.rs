@@ -173,7 +173,10 @@ impl SearchIndex {
             .and_then(|index| Self::wrap(index, fields, origin, Vec::new()));
         created.map_err(|error| match io_error(&error) {
             Some(source) => failed(dir, source),
-            None => OpenError::Create { path: dir.display().to_string(), detail: error.to_string() },
+            None => OpenError::Create {
+                path: dir.display().to_string(),
+                detail: error.to_string(),
+            },
         })
     }
 
@@ -192,19 +195,36 @@ impl SearchIndex {
     ) -> Result<Self, TantivyError> {
         index.set_tokenizers(schema::tokenizers());
         // The indexer alone changes the index, and reloads after each commit.
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()?;
         let snapshot = Snapshot {
             searcher: reader.searcher(),
             columns: Columns::of_all(&reader.searcher(), &[])?,
             checkpoints,
         };
         let snapshot = RwLock::new(Arc::new(snapshot));
-        Ok(Self { shared: Arc::new(Shared { origin, index, fields, reader, snapshot }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                origin,
+                index,
+                fields,
+                reader,
+                snapshot,
+            }),
+        })
     }
 
     /// The newest state that searches see.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.shared.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .shared
+                .snapshot
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// How far each shard is in the newest commit on disk.
@@ -227,18 +247,30 @@ impl SearchIndex {
         self.shared.reader.reload()?;
         let searcher = self.shared.reader.searcher();
         let columns = Columns::of_all(&searcher, &self.snapshot().columns)?;
-        self.replace(Snapshot { searcher, columns, checkpoints });
+        self.replace(Snapshot {
+            searcher,
+            columns,
+            checkpoints,
+        });
         Ok(())
     }
 
     /// Says that the index, as searches see it, is further in the log: what came changed nothing.
     pub(crate) fn advance(&self, checkpoints: Vec<Checkpoint>) {
         let now = self.snapshot();
-        self.replace(Snapshot { searcher: now.searcher.clone(), columns: now.columns.clone(), checkpoints });
+        self.replace(Snapshot {
+            searcher: now.searcher.clone(),
+            columns: now.columns.clone(),
+            checkpoints,
+        });
     }
 
     fn replace(&self, snapshot: Snapshot) {
-        *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        *self
+            .shared
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
     pub(crate) fn inner(&self) -> &Index {
@@ -274,9 +306,16 @@ fn io_error(error: &TantivyError) -> Option<io::Error> {
     };
     let damaged = matches!(
         source.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::Other
+        io::ErrorKind::NotFound
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::Other
     );
-    if damaged { None } else { Some(io::Error::new(source.kind(), source.to_string())) }
+    if damaged {
+        None
+    } else {
+        Some(io::Error::new(source.kind(), source.to_string()))
+    }
 }
 
 fn read_payload(index: &Index, schema: &Schema) -> Result<Payload, Unusable> {
@@ -286,9 +325,11 @@ fn read_payload(index: &Index, schema: &Schema) -> Result<Payload, Unusable> {
     let metas = index.load_metas()?;
     let payload = match metas.payload {
         // Created, and nothing committed yet.
-        None if metas.segments.is_empty() => {
-            Payload { version: schema::VERSION, complete: false, checkpoints: Vec::new() }
-        }
+        None if metas.segments.is_empty() => Payload {
+            version: schema::VERSION,
+            complete: false,
+            checkpoints: Vec::new(),
+        },
         None => return Err(Unusable::Discard("it does not say how far it is".to_owned())),
         Some(payload) => serde_json::from_str(&payload)
             .map_err(|_| Unusable::Discard("what it says of itself is not understood".to_owned()))?,
@@ -296,12 +337,19 @@ fn read_payload(index: &Index, schema: &Schema) -> Result<Payload, Unusable> {
     if payload.version == schema::VERSION {
         Ok(payload)
     } else {
-        Err(Unusable::Discard(format!("it is of version {}, not {}", payload.version, schema::VERSION)))
+        Err(Unusable::Discard(format!(
+            "it is of version {}, not {}",
+            payload.version,
+            schema::VERSION
+        )))
     }
 }
 
 fn failed(dir: &Path, source: io::Error) -> OpenError {
-    OpenError::Io { path: dir.display().to_string(), source }
+    OpenError::Io {
+        path: dir.display().to_string(),
+        source,
+    }
 }
 
 fn is_vacant(dir: &Path) -> io::Result<bool> {
@@ -348,6 +396,3 @@ fn is_complete(next: &Path) -> bool {
         .and_then(|index| read_payload(&index, &schema))
         .is_ok_and(|payload| payload.complete)
 }
-
-#[cfg(test)]
-mod tests;

@@ -120,7 +120,12 @@ impl Indexer {
         };
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || runtime.block_on(runner.run(writer)));
-        Ok(Self { progress, status: watched, commits, _cancels: Arc::new(cancel.drop_guard()) })
+        Ok(Self {
+            progress,
+            status: watched,
+            commits,
+            _cancels: Arc::new(cancel.drop_guard()),
+        })
     }
 
     /// How far the index is, in the sense that searches see it.
@@ -135,7 +140,9 @@ impl Indexer {
         // Without the other side its thread ended without a word.
         let gone = self.status.has_changed().is_err();
         match &*self.status.borrow() {
-            Status::Running | Status::Retrying { .. } if gone => Status::Stopped { reason: FAILED.to_owned() },
+            Status::Running | Status::Retrying { .. } if gone => Status::Stopped {
+                reason: FAILED.to_owned(),
+            },
             status => status.clone(),
         }
     }
@@ -160,7 +167,9 @@ impl Indexer {
     /// Waits until it has ended: after its token was cancelled, or because it cannot go on.
     pub async fn stopped(&self) -> IndexerStopped {
         let mut status = self.status.clone();
-        let ended = status.wait_for(|status| matches!(status, Status::Stopped { .. })).await;
+        let ended = status
+            .wait_for(|status| matches!(status, Status::Stopped { .. }))
+            .await;
         let reason = match ended.as_deref() {
             Ok(Status::Stopped { reason }) => reason.clone(),
             _ => FAILED.to_owned(),
@@ -205,7 +214,9 @@ impl Runner {
             if self.follower.taken() != before {
                 backoff = FIRST_BACKOFF;
             }
-            let retrying = Status::Retrying { reason: reason.clone() };
+            let retrying = Status::Retrying {
+                reason: reason.clone(),
+            };
             if self.status.send_replace(retrying) == Status::Running {
                 tracing::warn!(reason, "the search indexer tries again");
             }

@@ -23,9 +23,6 @@ mod grammar;
 mod matches;
 mod scope;
 
-#[cfg(test)]
-mod tests;
-
 use grammar::Clause;
 use matches::{Matches, Place};
 use scope::Scope;
@@ -102,7 +99,10 @@ impl FromStr for SearchCursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let canonical = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let canonical = text.len() == 16
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if !canonical {
             return Err(CursorError);
         }
@@ -206,7 +206,12 @@ pub(crate) fn search(
     if found.newest.len() > limit {
         page.next = Some(SearchCursor(found.newest[limit - 1].rank));
     }
-    page.hits = found.newest.iter().take(limit).map(|place| hit(snapshot, place)).collect::<Result<_, _>>()?;
+    page.hits = found
+        .newest
+        .iter()
+        .take(limit)
+        .map(|place| hit(snapshot, place))
+        .collect::<Result<_, _>>()?;
     Ok(page)
 }
 
@@ -228,8 +233,10 @@ fn whole_query(
     clauses: HashSet<Clause>,
     conversations: Vec<ConversationId>,
 ) -> Result<BooleanQuery, SearchError> {
-    let mut parts: Vec<Box<dyn Query>> =
-        clauses.into_iter().map(|clause| clause_query(fields.text, clause)).collect();
+    let mut parts: Vec<Box<dyn Query>> = clauses
+        .into_iter()
+        .map(|clause| clause_query(fields.text, clause))
+        .collect();
     if let Some(user) = &request.filters.user {
         parts.push(term_query(fields.user, user.as_str()));
     }
@@ -237,7 +244,9 @@ fn whole_query(
         parts.push(term_query(fields.kind, kind.as_str()));
     }
     parts.extend(Scope::new(snapshot, request, conversations).queries(fields)?);
-    Ok(BooleanQuery::new(parts.into_iter().map(|part| (Occur::Must, part)).collect()))
+    Ok(BooleanQuery::new(
+        parts.into_iter().map(|part| (Occur::Must, part)).collect(),
+    ))
 }
 
 fn clause_query(text: Field, clause: Clause) -> Box<dyn Query> {
@@ -253,19 +262,27 @@ fn clause_query(text: Field, clause: Clause) -> Box<dyn Query> {
 }
 
 fn term_query(field: Field, term: &str) -> Box<dyn Query> {
-    Box::new(TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::Basic))
+    Box::new(TermQuery::new(
+        Term::from_field_text(field, term),
+        IndexRecordOption::Basic,
+    ))
 }
 
 fn hit(snapshot: &Snapshot, place: &Place) -> Result<Hit, SearchError> {
     let damaged = || SearchError::Failed("a hit cannot be named".to_owned());
     let columns = snapshot.columns.get(place.segment as usize).ok_or_else(damaged)?;
     let number = columns.conversation.numbers.get_val(place.document);
-    let conversation = columns.conversations()?.get(usize::try_from(number).map_err(|_| damaged())?);
+    let conversation = columns
+        .conversations()?
+        .get(usize::try_from(number).map_err(|_| damaged())?);
     let ordinal = Ordinal::new(columns.ordinal.get_val(place.document));
     match (conversation, ordinal) {
-        (Some(conversation), Some(ordinal)) => {
-            Ok(Hit { id: MessageId { conversation: *conversation, ordinal } })
-        }
+        (Some(conversation), Some(ordinal)) => Ok(Hit {
+            id: MessageId {
+                conversation: *conversation,
+                ordinal,
+            },
+        }),
         _ => Err(damaged()),
     }
 }

@@ -62,7 +62,13 @@ pub async fn rebuild(
     progress: Progress,
     cancel: CancellationToken,
 ) -> Result<Rebuilt, RebuildError> {
-    let rebuild = Rebuild { dir: dir.to_owned(), log, codec, progress, cancel };
+    let rebuild = Rebuild {
+        dir: dir.to_owned(),
+        log,
+        codec,
+        progress,
+        cancel,
+    };
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || runtime.block_on(rebuild.run()))
         .await
@@ -80,7 +86,10 @@ struct Rebuild {
 impl Rebuild {
     async fn run(&self) -> Result<Rebuilt, RebuildError> {
         let next = next_dir(&self.dir);
-        let failed = |source| OpenError::Io { path: next.display().to_string(), source };
+        let failed = |source| OpenError::Io {
+            path: next.display().to_string(),
+            source,
+        };
         if std::fs::exists(&next).map_err(failed)? {
             std::fs::remove_dir_all(&next).map_err(failed)?;
         }

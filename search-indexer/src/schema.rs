@@ -14,7 +14,7 @@
 //! | `rank` | column | newest first, see [`rank`](crate::document::rank) |
 //! | `text` | terms with positions, see [`text`](crate::text) | words and phrases |
 
-use tantivy::schema::{Field, FAST, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::TokenizerManager;
 
 use crate::text::MessageTokenizer;
@@ -54,8 +54,10 @@ fn term() -> TextOptions {
 
 fn indexed(tokenizer: &str, record: IndexRecordOption) -> TextOptions {
     // Hits are ordered by rank, never scored, so no field needs norms.
-    let indexing =
-        TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(record).set_fieldnorms(false);
+    let indexing = TextFieldIndexing::default()
+        .set_tokenizer(tokenizer)
+        .set_index_option(record)
+        .set_fieldnorms(false);
     TextOptions::default().set_indexing_options(indexing)
 }
 

@@ -86,8 +86,16 @@ impl<'a> Iterator for Runs<'a> {
         };
         let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
         self.offset = offset + length;
-        let script = if unspaced { Script::Unspaced } else { Script::Spaced };
-        Some(Run { text: &rest[..length], offset, script })
+        let script = if unspaced {
+            Script::Unspaced
+        } else {
+            Script::Spaced
+        };
+        Some(Run {
+            text: &rest[..length],
+            offset,
+            script,
+        })
     }
 }
 
@@ -123,7 +131,11 @@ pub(crate) fn query_terms(text: &str) -> Vec<Vec<PlacedTerm>> {
             Script::Spaced => {
                 let exact = exact(run.text);
                 let folded = fold(&exact);
-                let term = if folded == exact { folded } else { format!("{EXACT}{exact}") };
+                let term = if folded == exact {
+                    folded
+                } else {
+                    format!("{EXACT}{exact}")
+                };
                 words.push(vec![(position, term)]);
                 position += 1;
             }
@@ -133,7 +145,9 @@ pub(crate) fn query_terms(text: &str) -> Vec<Vec<PlacedTerm>> {
                     vec![(position, single.to_string())]
                 } else {
                     let pairs = characters.windows(2).enumerate();
-                    pairs.map(|(index, pair)| (position + index, pair.iter().collect())).collect()
+                    pairs
+                        .map(|(index, pair)| (position + index, pair.iter().collect()))
+                        .collect()
                 });
                 position += characters.len();
             }
@@ -150,7 +164,12 @@ impl Tokenizer for MessageTokenizer {
     type TokenStream<'a> = MessageTokens<'a>;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> MessageTokens<'a> {
-        MessageTokens { runs: runs(text), token: Token::default(), next_position: 0, more: Vec::new() }
+        MessageTokens {
+            runs: runs(text),
+            token: Token::default(),
+            next_position: 0,
+            more: Vec::new(),
+        }
     }
 }
 
@@ -201,7 +220,9 @@ impl MessageTokens<'_> {
     }
 
     fn take_more(&mut self) -> bool {
-        let Some((position, text)) = self.more.pop() else { return false };
+        let Some((position, text)) = self.more.pop() else {
+            return false;
+        };
         self.token.position = position;
         self.token.text = text;
         true

@@ -64,7 +64,14 @@ impl Writer {
         let tantivy = index.inner().writer_with_options(options)?;
         // Not what searches see: a commit that failed half-way may have reached the disk and not them.
         let checkpoints = index.committed()?;
-        Ok(Self { index: index.clone(), epoch, tantivy, checkpoints, changed: false, moved: false })
+        Ok(Self {
+            index: index.clone(),
+            epoch,
+            tantivy,
+            checkpoints,
+            changed: false,
+            moved: false,
+        })
     }
 
     /// How far each shard was taken in, those not begun left out.
@@ -128,8 +135,13 @@ impl Writer {
     }
 
     fn commit_as(&mut self, complete: bool, progress: &Progress) -> Result<(), WriteError> {
-        let payload = Payload { version: schema::VERSION, complete, checkpoints: self.checkpoints.clone() };
-        let payload = serde_json::to_string(&payload).map_err(|e| TantivyError::InternalError(e.to_string()))?;
+        let payload = Payload {
+            version: schema::VERSION,
+            complete,
+            checkpoints: self.checkpoints.clone(),
+        };
+        let payload =
+            serde_json::to_string(&payload).map_err(|e| TantivyError::InternalError(e.to_string()))?;
         let mut prepared = self.tantivy.prepare_commit()?;
         prepared.set_payload(&payload);
         prepared.commit()?;
@@ -154,3 +166,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,11 +26,18 @@ const KEY_ID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 #[async_trait]
 impl KeyStore for OneKey {
     async fn current(&self, _: &TenantId, users: &[UserId]) -> Result<Vec<UserKey>, KeysUnavailable> {
-        Ok(users.iter().map(|_| UserKey::new(KEY_ID.parse().unwrap(), [7; 32])).collect())
+        Ok(users
+            .iter()
+            .map(|_| UserKey::new(KEY_ID.parse().unwrap(), [7; 32]))
+            .collect())
     }
 
     async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable> {
-        Ok(if self.erased { vec![] } else { ids.iter().map(|id| UserKey::new(*id, [7; 32])).collect() })
+        Ok(if self.erased {
+            vec![]
+        } else {
+            ids.iter().map(|id| UserKey::new(*id, [7; 32])).collect()
+        })
     }
 }
 
@@ -52,7 +59,12 @@ fn stream_of(event: &Event) -> Stream {
 }
 
 fn record(stream: Stream, payload: impl Into<Bytes>) -> Record {
-    Record { shard: 0, sequence: 9, stream, payload: payload.into() }
+    Record {
+        shard: 0,
+        sequence: 9,
+        stream,
+        payload: payload.into(),
+    }
 }
 
 fn ordinal(number: u64) -> Ordinal {
@@ -76,18 +88,26 @@ fn catalogue() -> Vec<(&'static str, Event)> {
         })
     };
     vec![
-        ("conversation.created.direct.v1", created(Kind::Direct, None, None)),
+        (
+            "conversation.created.direct.v1",
+            created(Kind::Direct, None, None),
+        ),
         (
             "conversation.created.group.v1",
             created(Kind::Group, Some(user("ann")), Some(Private::Readable(about))),
         ),
         (
             "conversation.members_added.v1",
-            Event::Conversation(Happened::MembersAdded { members: vec![(user("cid"), Role::Moderator)] }),
+            Event::Conversation(Happened::MembersAdded {
+                members: vec![(user("cid"), Role::Moderator)],
+            }),
         ),
         (
             "conversation.member_left.v1",
-            Event::Conversation(Happened::MemberLeft { member: user("ann"), new_owner: Some(user("bob")) }),
+            Event::Conversation(Happened::MemberLeft {
+                member: user("ann"),
+                new_owner: Some(user("bob")),
+            }),
         ),
         (
             "message.sent.v1",
@@ -104,8 +124,20 @@ fn catalogue() -> Vec<(&'static str, Event)> {
                 imported_line: Some(17),
             })),
         ),
-        ("read.marked.v1", Event::Read(Read::ReadMarked { member: user("bob"), up_to: ordinal(2) })),
-        ("read.marked_unread.v1", Event::Read(Read::MarkedUnread { member: user("bob"), mark: 0 })),
+        (
+            "read.marked.v1",
+            Event::Read(Read::ReadMarked {
+                member: user("bob"),
+                up_to: ordinal(2),
+            }),
+        ),
+        (
+            "read.marked_unread.v1",
+            Event::Read(Read::MarkedUnread {
+                member: user("bob"),
+                mark: 0,
+            }),
+        ),
         (
             "user.profile_updated.v1",
             Event::User(UserEvent::ProfileUpdated {
@@ -128,7 +160,10 @@ async fn encoded(event: &Event) -> Bytes {
             id: CommandId::from_bytes([8; 16]),
             fingerprint: Fingerprint::from_bytes([9; 16]),
         }),
-        trace: Trace { correlation_id: Some("request-1".to_owned()), ..Trace::default() },
+        trace: Trace {
+            correlation_id: Some("request-1".to_owned()),
+            ..Trace::default()
+        },
         event: event.clone(),
     };
     let events = codec().encode(&tenant(), id, 0, &[draft]).await.unwrap();
@@ -136,7 +171,9 @@ async fn encoded(event: &Event) -> Bytes {
 }
 
 fn golden_path(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/events").join(format!("{name}.json"))
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden/events")
+        .join(format!("{name}.json"))
 }
 
 /// What is on disk stays readable for ever: golden files are never edited, and a type or form that has
@@ -146,12 +183,21 @@ async fn every_shape_has_a_golden_file_that_still_decodes() {
     for (name, event) in catalogue() {
         let written = encoded(&event).await;
         let golden = std::fs::read(golden_path(name)).unwrap_or_else(|_| {
-            panic!("golden/events/{name}.json is missing:\n{}", String::from_utf8_lossy(&written))
+            panic!(
+                "golden/events/{name}.json is missing:\n{}",
+                String::from_utf8_lossy(&written)
+            )
         });
-        let commits = codec().decode(&[record(stream_of(&event), golden.clone())]).await.unwrap();
+        let commits = codec()
+            .decode(&[record(stream_of(&event), golden.clone())])
+            .await
+            .unwrap();
         let recorded = &commits[0].events[0];
         assert_eq!((recorded.version, &recorded.event), (4, &event), "{name}");
-        assert_eq!(recorded.command.unwrap().fingerprint, Fingerprint::from_bytes([9; 16]));
+        assert_eq!(
+            recorded.command.unwrap().fingerprint,
+            Fingerprint::from_bytes([9; 16])
+        );
         assert_eq!(recorded.trace.correlation_id.as_deref(), Some("request-1"));
         let unsealed = |bytes: &[u8]| {
             let mut value: Value = serde_json::from_slice(bytes).unwrap();
@@ -160,7 +206,11 @@ async fn every_shape_has_a_golden_file_that_still_decodes() {
             }
             value
         };
-        assert_eq!(unsealed(&written), unsealed(&golden), "{name} is written as it was");
+        assert_eq!(
+            unsealed(&written),
+            unsealed(&golden),
+            "{name} is written as it was"
+        );
     }
 }
 
@@ -178,12 +228,21 @@ async fn what_people_wrote_is_never_in_the_clear() {
 async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
     let codec = Codec::new(Arc::new(OneKey { erased: true }));
     for (_, event) in catalogue() {
-        let commits = codec.decode(&[record(stream_of(&event), encoded(&event).await)]).await.unwrap();
+        let commits = codec
+            .decode(&[record(stream_of(&event), encoded(&event).await)])
+            .await
+            .unwrap();
         match (&commits[0].events[0].event, &event) {
             (
                 Event::Conversation(Happened::MessageSent(read)),
                 Event::Conversation(Happened::MessageSent(sent)),
-            ) => assert_eq!(*read, Message { body: Private::Erased, ..sent.clone() }),
+            ) => assert_eq!(
+                *read,
+                Message {
+                    body: Private::Erased,
+                    ..sent.clone()
+                }
+            ),
             (Event::Conversation(Happened::Created { about, .. }), _) => {
                 assert!(matches!(about, None | Some(Private::Erased)));
             }
@@ -203,17 +262,35 @@ async fn what_cannot_be_decoded_is_an_error() {
     let cases = [
         ("not JSON", good.replace('{', "")),
         ("another format", good.replace(r#""v":1"#, r#""v":2"#)),
-        ("a newer version", good.replace("chat.message.sent.v1", "chat.message.sent.v2")),
+        (
+            "a newer version",
+            good.replace("chat.message.sent.v1", "chat.message.sent.v2"),
+        ),
         ("no ordinal", good.replace(r#""ordinal":2"#, r#""ordinal":0"#)),
-        ("an unknown field", good.replace(r#""ordinal":2"#, r#""ordinal":2,"new":1"#)),
+        (
+            "an unknown field",
+            good.replace(r#""ordinal":2"#, r#""ordinal":2,"new":1"#),
+        ),
         ("a tampered body", good.replace(r#""box":""#, r#""box":"AAAA"#)),
-        ("another commit's body", good.replace("050M2GA1850M2GA1850M2GA185", KEY_ID)),
-        ("no events", r#"{"v":1,"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","time":0,"events":[]}"#.to_owned()),
+        (
+            "another commit's body",
+            good.replace("050M2GA1850M2GA1850M2GA185", KEY_ID),
+        ),
+        (
+            "no events",
+            r#"{"v":1,"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","time":0,"events":[]}"#.to_owned(),
+        ),
     ];
     for (what, payload) in cases {
         assert_ne!(payload, good, "{what}");
-        let error = codec().decode(&[record(stream.clone(), payload)]).await.unwrap_err();
-        assert!(matches!(error, DecodeError::Undecodable { sequence: 9, .. }), "{what}: {error}");
+        let error = codec()
+            .decode(&[record(stream.clone(), payload)])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, DecodeError::Undecodable { sequence: 9, .. }),
+            "{what}: {error}"
+        );
     }
     let reads = Stream::Reads(tenant(), ConversationId::from_bytes([3; 16]));
     let error = codec().decode(&[record(reads, good)]).await.unwrap_err();
@@ -237,7 +314,10 @@ fn upcasters_lift_from_version_to_version() {
     let data = serde_json::value::to_raw_value(&json!({"n": 1})).unwrap();
     let body = Some(Private::Readable(b"{}".to_vec()));
     let (event_type, lifted, body) = upcast(&upcasters, "chat.thing.v1", &data, body).unwrap();
-    assert_eq!((event_type, lifted.get()), ("chat.thing.v3", r#"{"count":2,"n":1}"#));
+    assert_eq!(
+        (event_type, lifted.get()),
+        ("chat.thing.v3", r#"{"count":2,"n":1}"#)
+    );
     assert_eq!(body, Some(Private::Readable(br#"{"text":"lifted"}"#.to_vec())));
     let erased = upcast(&upcasters, "chat.thing.v2", &data, Some(Private::Erased)).unwrap();
     assert_eq!(erased.2, Some(Private::Erased));
@@ -247,5 +327,9 @@ fn upcasters_lift_from_version_to_version() {
 fn event_ids_count_up_from_the_commit() {
     let commit = CommitId::from_bytes([0xff; 16]);
     assert_eq!(event_id(commit, 0).to_bytes(), [0xff; 16]);
-    assert_eq!(event_id(commit, 1).to_bytes(), [0; 16], "past the end it starts again");
+    assert_eq!(
+        event_id(commit, 1).to_bytes(),
+        [0; 16],
+        "past the end it starts again"
+    );
 }

@@ -54,14 +54,25 @@ pub(super) struct Written {
 pub(super) fn write(event: &Event) -> Written {
     match event {
         Event::Conversation(event) => write_conversation(event),
-        Event::Read(Read::ReadMarked { member, up_to }) => {
-            clear(READ_MARKED, &ReadMarkedV1 { member: member.clone(), up_to: *up_to })
-        }
-        Event::Read(Read::MarkedUnread { member, mark }) => {
-            clear(MARKED_UNREAD, &MarkedUnreadV1 { member: member.clone(), mark: *mark })
-        }
+        Event::Read(Read::ReadMarked { member, up_to }) => clear(
+            READ_MARKED,
+            &ReadMarkedV1 {
+                member: member.clone(),
+                up_to: *up_to,
+            },
+        ),
+        Event::Read(Read::MarkedUnread { member, mark }) => clear(
+            MARKED_UNREAD,
+            &MarkedUnreadV1 {
+                member: member.clone(),
+                mark: *mark,
+            },
+        ),
         Event::User(UserEvent::ProfileUpdated { user, profile }) => {
-            let body = profile.readable().cloned().map(|p| ProfileV1 { name: p.name, avatar: p.avatar });
+            let body = profile.readable().cloned().map(|p| ProfileV1 {
+                name: p.name,
+                avatar: p.avatar,
+            });
             clear(PROFILE_UPDATED, &ProfileUpdatedV1 { user: user.clone() }).sealing(user, body.as_ref())
         }
     }
@@ -69,26 +80,43 @@ pub(super) fn write(event: &Event) -> Written {
 
 fn write_conversation(event: &Happened) -> Written {
     match event {
-        Happened::Created { kind, founder, owner, members, about } => {
+        Happened::Created {
+            kind,
+            founder,
+            owner,
+            members,
+            about,
+        } => {
             let data = ConversationCreatedV1 {
                 kind: *kind,
                 founder: founder.clone(),
                 owner: owner.clone(),
                 members: write_members(members),
             };
-            let body = about.as_ref().and_then(Private::readable).cloned().map(|about| GroupInfoV1 {
-                name: about.name,
-                description: about.description,
-                avatar: about.avatar,
-            });
+            let body = about
+                .as_ref()
+                .and_then(Private::readable)
+                .cloned()
+                .map(|about| GroupInfoV1 {
+                    name: about.name,
+                    description: about.description,
+                    avatar: about.avatar,
+                });
             clear(CONVERSATION_CREATED, &data).sealing(founder, body.as_ref())
         }
-        Happened::MembersAdded { members } => {
-            clear(MEMBERS_ADDED, &MembersAddedV1 { members: write_members(members) })
-        }
-        Happened::MemberLeft { member, new_owner } => {
-            clear(MEMBER_LEFT, &MemberLeftV1 { member: member.clone(), new_owner: new_owner.clone() })
-        }
+        Happened::MembersAdded { members } => clear(
+            MEMBERS_ADDED,
+            &MembersAddedV1 {
+                members: write_members(members),
+            },
+        ),
+        Happened::MemberLeft { member, new_owner } => clear(
+            MEMBER_LEFT,
+            &MemberLeftV1 {
+                member: member.clone(),
+                new_owner: new_owner.clone(),
+            },
+        ),
         Happened::MessageSent(message) => {
             let data = MessageSentV1 {
                 ordinal: message.ordinal,
@@ -98,24 +126,33 @@ fn write_conversation(event: &Happened) -> Written {
                 sent_at: message.sent_at,
                 imported_line: message.imported_line,
             };
-            let body = message
-                .body
-                .readable()
-                .cloned()
-                .map(|body| MessageBodyV1 { content: body.content, client_id: body.client_id });
+            let body = message.body.readable().cloned().map(|body| MessageBodyV1 {
+                content: body.content,
+                client_id: body.client_id,
+            });
             clear(MESSAGE_SENT, &data).sealing(&message.sender, body.as_ref())
         }
     }
 }
 
 fn write_members(members: &[(UserId, Role)]) -> Vec<MemberV1> {
-    members.iter().map(|(user, role)| MemberV1 { user: user.clone(), role: *role }).collect()
+    members
+        .iter()
+        .map(|(user, role)| MemberV1 {
+            user: user.clone(),
+            role: *role,
+        })
+        .collect()
 }
 
 fn clear(event_type: &'static str, data: &impl Serialize) -> Written {
     // Shapes are structs of strings and numbers, which always have a JSON form.
     let data = serde_json::value::to_raw_value(data).unwrap_or_default();
-    Written { event_type, data, sealed: None }
+    Written {
+        event_type,
+        data,
+        sealed: None,
+    }
 }
 
 impl Written {
@@ -143,7 +180,11 @@ fn read_current(
     data: &RawValue,
     body: Option<Private<Vec<u8>>>,
 ) -> Result<Event, ReadEventError> {
-    let shape = Shape { event_type, data, body };
+    let shape = Shape {
+        event_type,
+        data,
+        body,
+    };
     Ok(match event_type {
         CONVERSATION_CREATED => {
             let data: ConversationCreatedV1 = shape.data()?;
@@ -162,16 +203,23 @@ fn read_current(
         }
         MEMBERS_ADDED => {
             let data: MembersAddedV1 = shape.data()?;
-            Event::Conversation(Happened::MembersAdded { members: read_members(data.members) })
+            Event::Conversation(Happened::MembersAdded {
+                members: read_members(data.members),
+            })
         }
         MEMBER_LEFT => {
             let data: MemberLeftV1 = shape.data()?;
-            Event::Conversation(Happened::MemberLeft { member: data.member, new_owner: data.new_owner })
+            Event::Conversation(Happened::MemberLeft {
+                member: data.member,
+                new_owner: data.new_owner,
+            })
         }
         MESSAGE_SENT => {
             let data: MessageSentV1 = shape.data()?;
-            let body =
-                shape.body(|body: MessageBodyV1| Body { content: body.content, client_id: body.client_id })?;
+            let body = shape.body(|body: MessageBodyV1| Body {
+                content: body.content,
+                client_id: body.client_id,
+            })?;
             Event::Conversation(Happened::MessageSent(Message {
                 ordinal: data.ordinal,
                 sender: data.sender,
@@ -184,23 +232,38 @@ fn read_current(
         }
         READ_MARKED => {
             let data: ReadMarkedV1 = shape.data()?;
-            Event::Read(Read::ReadMarked { member: data.member, up_to: data.up_to })
+            Event::Read(Read::ReadMarked {
+                member: data.member,
+                up_to: data.up_to,
+            })
         }
         MARKED_UNREAD => {
             let data: MarkedUnreadV1 = shape.data()?;
-            Event::Read(Read::MarkedUnread { member: data.member, mark: data.mark })
+            Event::Read(Read::MarkedUnread {
+                member: data.member,
+                mark: data.mark,
+            })
         }
         PROFILE_UPDATED => {
             let data: ProfileUpdatedV1 = shape.data()?;
-            let profile = shape.body(|body: ProfileV1| Profile { name: body.name, avatar: body.avatar })?;
-            Event::User(UserEvent::ProfileUpdated { user: data.user, profile })
+            let profile = shape.body(|body: ProfileV1| Profile {
+                name: body.name,
+                avatar: body.avatar,
+            })?;
+            Event::User(UserEvent::ProfileUpdated {
+                user: data.user,
+                profile,
+            })
         }
         unknown => return Err(ReadEventError::UnknownType(unknown.to_owned())),
     })
 }
 
 fn read_members(members: Vec<MemberV1>) -> Vec<(UserId, Role)> {
-    members.into_iter().map(|member| (member.user, member.role)).collect()
+    members
+        .into_iter()
+        .map(|member| (member.user, member.role))
+        .collect()
 }
 
 struct Shape<'a> {
@@ -211,7 +274,10 @@ struct Shape<'a> {
 
 impl Shape<'_> {
     fn error(&self, part: &'static str) -> ReadEventError {
-        ReadEventError::Shape { event_type: self.event_type.to_owned(), part }
+        ReadEventError::Shape {
+            event_type: self.event_type.to_owned(),
+            part,
+        }
     }
 
     fn data<T: DeserializeOwned>(&self) -> Result<T, ReadEventError> {
@@ -232,8 +298,12 @@ impl Shape<'_> {
         }
     }
 
-    fn body<T: DeserializeOwned, U>(&self, convert: impl FnOnce(T) -> U) -> Result<Private<U>, ReadEventError> {
-        self.optional_body(convert)?.ok_or_else(|| self.error("sealed body"))
+    fn body<T: DeserializeOwned, U>(
+        &self,
+        convert: impl FnOnce(T) -> U,
+    ) -> Result<Private<U>, ReadEventError> {
+        self.optional_body(convert)?
+            .ok_or_else(|| self.error("sealed body"))
     }
 }
 
@@ -246,7 +316,10 @@ pub(super) fn upcast<'a>(
     data: &RawValue,
     body: Option<Private<Vec<u8>>>,
 ) -> Result<Lifted<'a>, ReadEventError> {
-    let error = |part| ReadEventError::Shape { event_type: event_type.to_owned(), part };
+    let error = |part| ReadEventError::Shape {
+        event_type: event_type.to_owned(),
+        part,
+    };
     let mut current = event_type;
     let mut value: Value = serde_json::from_str(data.get()).map_err(|_| error("data"))?;
     let mut readable: Option<Value> = match &body {
@@ -261,9 +334,9 @@ pub(super) fn upcast<'a>(
     }
     let data = serde_json::value::to_raw_value(&value).map_err(|_| error("data"))?;
     let body = match readable {
-        Some(readable) => {
-            Some(Private::Readable(serde_json::to_vec(&readable).map_err(|_| error("sealed body"))?))
-        }
+        Some(readable) => Some(Private::Readable(
+            serde_json::to_vec(&readable).map_err(|_| error("sealed body"))?,
+        )),
         None => body,
     };
     Ok((current, data, body))

@@ -41,7 +41,11 @@ pub async fn what_was_appended_is_read_back<H: Home>() {
         (0..=255).cycle().take(10_000).collect(),
     ];
     for (n, payload) in payloads.into_iter().cycle().take(40).enumerate() {
-        for stream in [conversation(n as u64 % 5), reads(n as u64 % 5), user(&format!("user {}", n % 3))] {
+        for stream in [
+            conversation(n as u64 % 5),
+            reads(n as u64 % 5),
+            user(&format!("user {}", n % 3)),
+        ] {
             let record = pushed(log.as_ref(), &stream, payload.clone()).await;
             assert_eq!(log.head(&stream).await.unwrap(), record.sequence);
             expected.entry(stream).or_default().push(record);
@@ -50,7 +54,10 @@ pub async fn what_was_appended_is_read_back<H: Home>() {
     let mut shards: BTreeMap<u16, Vec<Record>> = BTreeMap::new();
     for (stream, records) in &expected {
         assert_same(&stream_of(log.as_ref(), stream).await, records);
-        shards.entry(log.shard_of(stream)).or_default().extend_from_slice(records);
+        shards
+            .entry(log.shard_of(stream))
+            .or_default()
+            .extend_from_slice(records);
     }
     for shard in 0..log.shards() {
         let mut records = shards.remove(&shard).unwrap_or_default();
@@ -73,7 +80,10 @@ pub async fn an_append_that_expects_another_head_conflicts<H: Home>() {
     assert!(is_conflict(&attempt(0).await), "an empty stream that is not");
     // Heads are the stream's own, wherever its shard ends.
     let end = appended(log.as_ref(), append(&neighbour, Expected::Any, payload("else"))).await;
-    assert!(is_conflict(&attempt(end.sequence).await), "the shard's end for the stream's head");
+    assert!(
+        is_conflict(&attempt(end.sequence).await),
+        "the shard's end for the stream's head"
+    );
     assert!(is_conflict(&attempt(end.sequence + 5).await), "a head to come");
     let second = pushed(log.as_ref(), &stream, payload("second")).await;
     assert!(is_conflict(&attempt(first.sequence).await), "a head that was");
@@ -108,7 +118,10 @@ pub async fn of_concurrent_appends_at_one_head_exactly_one_wins<H: Home>() {
         expected.push(won.expect("one wins"));
     }
     let found = stream_of(log.as_ref(), &stream).await;
-    let found: Vec<_> = found.into_iter().map(|record| (record.sequence, record.payload)).collect();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|record| (record.sequence, record.payload))
+        .collect();
     assert_eq!(found, expected);
 }
 
@@ -126,7 +139,11 @@ pub async fn concurrent_appends_keep_the_order_they_were_acknowledged_in<H: Home
         for i in 0..EACH {
             let payload = payload(format!("{i} by {n}"));
             sent.push(if i % 2 == 0 {
-                let head = sent.iter().rev().find(|r: &&Record| r.stream == own).map_or(0, |r| r.sequence);
+                let head = sent
+                    .iter()
+                    .rev()
+                    .find(|r: &&Record| r.stream == own)
+                    .map_or(0, |r| r.sequence);
                 appended(log.as_ref(), append(&own, Expected::Head(head), payload)).await
             } else {
                 appended(log.as_ref(), append(&shared, Expected::Any, payload)).await
@@ -172,7 +189,10 @@ pub async fn a_commit_is_there_whole_or_not_at_all<H: Home>() {
             assert!(whole(&record), "half a commit was followed");
             followed += 1;
         }
-        assert!(stream_of(log.as_ref(), &stream).await.iter().all(whole), "half a commit was read");
+        assert!(
+            stream_of(log.as_ref(), &stream).await.iter().all(whole),
+            "half a commit was read"
+        );
     }
     appending.await.unwrap();
     assert_eq!(stream_of(log.as_ref(), &stream).await.len(), COMMITS);
@@ -225,8 +245,27 @@ pub async fn a_commit_id_counts_within_its_stream<H: Home>() {
 /// Ids that mean something in a subject, a path or a query reach their own stream and no other.
 pub async fn ids_of_the_outside_stay_within_their_stream<H: Home>() {
     const IDS: [&str; 21] = [
-        "a", "a.b", "a.*", "a.>", "*", ">", ".", "..", "a..b", " ", "a b", "đặng", "名前", "🙂", "%", "_",
-        "=2A", "'; drop table commits; --", "\"", "../../log.db", "$JS.API.STREAM.INFO.x",
+        "a",
+        "a.b",
+        "a.*",
+        "a.>",
+        "*",
+        ">",
+        ".",
+        "..",
+        "a..b",
+        " ",
+        "a b",
+        "đặng",
+        "名前",
+        "🙂",
+        "%",
+        "_",
+        "=2A",
+        "'; drop table commits; --",
+        "\"",
+        "../../log.db",
+        "$JS.API.STREAM.INFO.x",
     ];
     let home = H::fresh().await;
     let log = home.open().await;
@@ -243,7 +282,10 @@ pub async fn ids_of_the_outside_stay_within_their_stream<H: Home>() {
         expected.push(appended(log.as_ref(), record).await);
     }
     for record in &expected {
-        assert_same(&stream_of(log.as_ref(), &record.stream).await, std::slice::from_ref(record));
+        assert_same(
+            &stream_of(log.as_ref(), &record.stream).await,
+            std::slice::from_ref(record),
+        );
         assert_eq!(log.head(&record.stream).await.unwrap(), record.sequence);
     }
     expected.sort_by_key(|record| (record.shard, record.sequence));
@@ -260,10 +302,17 @@ pub async fn the_reads_lane_is_apart_from_its_conversation<H: Home>() {
         marks.push(appended(log.as_ref(), append(&reads(1), Expected::Any, payload(n))).await);
     }
     assert_eq!(log.head(&conversation(1)).await.unwrap(), first.sequence);
-    let at_head = append(&conversation(1), Expected::Head(first.sequence), payload("sent again"));
+    let at_head = append(
+        &conversation(1),
+        Expected::Head(first.sequence),
+        payload("sent again"),
+    );
     let second = appended(log.as_ref(), at_head).await;
     assert_eq!(log.head(&reads(1)).await.unwrap(), marks[4].sequence);
-    assert!(marks.iter().all(|mark| mark.shard == first.shard), "they share a shard");
+    assert!(
+        marks.iter().all(|mark| mark.shard == first.shard),
+        "they share a shard"
+    );
     assert_same(&stream_of(log.as_ref(), &reads(1)).await, &marks);
     assert_same(&stream_of(log.as_ref(), &conversation(1)).await, &[first, second]);
 }

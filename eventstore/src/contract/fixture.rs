@@ -51,14 +51,24 @@ pub(super) fn payload(text: impl std::fmt::Display) -> Bytes {
 }
 
 pub(super) fn append(stream: &Stream, expected: Expected, payload: Bytes) -> Append {
-    Append { stream: stream.clone(), expected, commit_id: CommitId::from(Ulid::generate()), payload }
+    Append {
+        stream: stream.clone(),
+        expected,
+        commit_id: CommitId::from(Ulid::generate()),
+        payload,
+    }
 }
 
 /// Appends and returns the record that must be there now.
 pub(super) async fn appended(log: &dyn EventLog, append: Append) -> Record {
     let (stream, payload) = (append.stream.clone(), append.payload.clone());
     let sequence = log.append(append).await.unwrap().sequence;
-    Record { shard: log.shard_of(&stream), sequence, stream, payload }
+    Record {
+        shard: log.shard_of(&stream),
+        sequence,
+        stream,
+        payload,
+    }
 }
 
 /// Appends to the end of a stream that nobody else appends to.
@@ -134,7 +144,12 @@ pub(super) async fn take(batches: &mut Batches, at_least: usize) -> Vec<Record> 
 /// Each record comes after the one before it.
 pub(super) fn assert_in_order(records: &[Record]) {
     for pair in records.windows(2) {
-        assert!(pair[0].sequence < pair[1].sequence, "{} before {}", pair[0].sequence, pair[1].sequence);
+        assert!(
+            pair[0].sequence < pair[1].sequence,
+            "{} before {}",
+            pair[0].sequence,
+            pair[1].sequence
+        );
     }
 }
 
@@ -149,7 +164,9 @@ pub(super) fn assert_same(actual: &[Record], expected: &[Record]) {
 
 /// Fails the property when it takes too long, instead of waiting for ever.
 pub(super) async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.expect("the property takes too long")
+    timeout(DEADLINE, future)
+        .await
+        .expect("the property takes too long")
 }
 
 /// Runs one task per number at once and gathers what they return.
@@ -162,7 +179,9 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let tasks: Vec<_> = (0..tasks).map(|n| tokio::spawn(task(Arc::clone(log), n))).collect();
+    let tasks: Vec<_> = (0..tasks)
+        .map(|n| tokio::spawn(task(Arc::clone(log), n)))
+        .collect();
     let mut results = Vec::new();
     for task in tasks {
         results.push(in_time(task).await.unwrap());

@@ -126,6 +126,9 @@ fn append_meanwhile(log: &Arc<dyn EventLog>, records: usize) -> JoinHandle<()> {
                 }
             }
         };
-        tokio::join!(half(conversation(1), records / 2), half(reads(1), records - records / 2));
+        tokio::join!(
+            half(conversation(1), records / 2),
+            half(reads(1), records - records / 2)
+        );
     })
 }

@@ -38,7 +38,10 @@ impl LostAcks {
     /// A log that loses nothing yet.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log, fate: Mutex::default() }
+        Self {
+            log,
+            fate: Mutex::default(),
+        }
     }
 
     /// Says what happens to the next append; said more than once, to those after it in this order.
@@ -81,7 +84,10 @@ impl EventLog for LostAcks {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let loss = self.fate(|fate| {
             let rule = &mut fate.rule;
-            let loss = fate.next.pop_front().unwrap_or_else(|| rule.as_mut().and_then(|rule| rule(&append)));
+            let loss = fate
+                .next
+                .pop_front()
+                .unwrap_or_else(|| rule.as_mut().and_then(|rule| rule(&append)));
             if loss == Some(Loss::Late) {
                 fate.late.push(append.clone());
             }

@@ -33,7 +33,11 @@ impl NatsServer {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (process, port) = launch(folder.path(), None).await;
-        Self { folder, port, process }
+        Self {
+            folder,
+            port,
+            process,
+        }
     }
 
     /// Where it takes connections.

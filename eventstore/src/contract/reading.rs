@@ -21,7 +21,10 @@ pub async fn an_acknowledged_append_is_seen_at_once<H: Home>() {
         let record = appended(log.as_ref(), append(&stream, Expected::Head(head), payload(n))).await;
         assert_eq!(log.head(&stream).await.unwrap(), record.sequence);
         assert_eq!(log.end(record.shard).await.unwrap(), record.sequence);
-        assert_eq!(log.read_stream(&stream, head, 10).await.unwrap(), [record.clone()]);
+        assert_eq!(
+            log.read_stream(&stream, head, 10).await.unwrap(),
+            [record.clone()]
+        );
         assert_eq!(log.read(record.shard, head, 10).await.unwrap(), [record.clone()]);
         head = record.sequence;
     }
@@ -47,9 +50,15 @@ pub async fn pages_are_complete_whatever_the_limit<H: Home>() {
         assert_same(&shard_after(log.as_ref(), shard, 0, limit).await, &all);
     }
     for (n, record) in expected.iter().enumerate().step_by(13) {
-        assert_same(&stream_after(log.as_ref(), &stream, record.sequence, 10).await, &expected[n + 1..]);
+        assert_same(
+            &stream_after(log.as_ref(), &stream, record.sequence, 10).await,
+            &expected[n + 1..],
+        );
         // A sequence that is another stream's is as good a place to begin.
-        assert_same(&stream_after(log.as_ref(), &stream, record.sequence + 1, 10).await, &expected[n + 1..]);
+        assert_same(
+            &stream_after(log.as_ref(), &stream, record.sequence + 1, 10).await,
+            &expected[n + 1..],
+        );
     }
     let end = log.end(shard).await.unwrap();
     for after in [end, end + 1, end + 1_000, u64::MAX >> 1] {
@@ -128,8 +137,13 @@ pub async fn an_opened_log_is_the_same_log<H: Home>() {
     let log = home.open().await;
     assert_eq!((log.epoch(), log.shards()), (epoch, shards));
     assert_same(&everything(log.as_ref()).await, &expected);
-    let stale = log.append(append(&conversation(3), Expected::Head(0), payload("stale"))).await;
-    assert!(super::fixture::is_conflict(&stale), "heads are known again: {stale:?}");
+    let stale = log
+        .append(append(&conversation(3), Expected::Head(0), payload("stale")))
+        .await;
+    assert!(
+        super::fixture::is_conflict(&stale),
+        "heads are known again: {stale:?}"
+    );
     expected.push(pushed(log.as_ref(), &conversation(3), payload("more")).await);
     drop(log);
 

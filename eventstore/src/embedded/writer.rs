@@ -79,8 +79,10 @@ impl Writer {
     }
 
     async fn commit(&mut self, batch: Vec<Request>) {
-        let (appends, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.append, request.reply)).unzip();
+        let (appends, replies): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|request| (request.append, request.reply))
+            .unzip();
         let outcomes = match self.write(&appends).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -103,10 +105,7 @@ impl Writer {
     }
 
     /// Writes those appends whose expectations hold, in order, in one transaction.
-    async fn write(
-        &mut self,
-        appends: &[Append],
-    ) -> Result<Vec<Result<Appended, AppendError>>, sqlx::Error> {
+    async fn write(&mut self, appends: &[Append]) -> Result<Vec<Result<Appended, AppendError>>, sqlx::Error> {
         let subjects: Vec<_> = appends.iter().map(|append| append.stream.subject()).collect();
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         learn_streams(&mut transaction, &mut self.streams, &subjects).await?;
@@ -130,7 +129,11 @@ impl Writer {
                 None => create_stream(&mut transaction, &subject).await?,
             };
             last += 1;
-            rows.push(Row { sequence: last, stream_id: id, payload: append.payload.clone() });
+            rows.push(Row {
+                sequence: last,
+                stream_id: id,
+                payload: append.payload.clone(),
+            });
             self.streams.insert(subject, KnownStream { id, head: last });
             self.commits.insert(append.commit_id, last);
             fresh.push(append.commit_id);
@@ -162,7 +165,10 @@ async fn learn_streams(
     known: &mut HashMap<String, KnownStream>,
     subjects: &[String],
 ) -> Result<(), sqlx::Error> {
-    let unknown: Vec<_> = subjects.iter().filter(|subject| !known.contains_key(*subject)).collect();
+    let unknown: Vec<_> = subjects
+        .iter()
+        .filter(|subject| !known.contains_key(*subject))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -176,7 +182,13 @@ async fn learn_streams(
     .fetch_all(connection)
     .await?;
     for (subject, id, head) in rows {
-        known.insert(subject, KnownStream { id, head: head.cast_unsigned() });
+        known.insert(
+            subject,
+            KnownStream {
+                id,
+                head: head.cast_unsigned(),
+            },
+        );
     }
     Ok(())
 }
@@ -201,7 +213,10 @@ async fn insert(connection: &mut SqliteConnection, rows: Vec<Row>) -> Result<(),
         let statement = format!("INSERT INTO records (sequence, stream_id, payload) VALUES {values}");
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for row in rows.by_ref().take(size) {
-            query = query.bind(row.sequence.cast_signed()).bind(row.stream_id).bind(row.payload.to_vec());
+            query = query
+                .bind(row.sequence.cast_signed())
+                .bind(row.stream_id)
+                .bind(row.payload.to_vec());
         }
         query.execute(&mut *connection).await?;
     }

@@ -115,7 +115,10 @@ impl<A: Logged> Actor<A> {
             for ask in asks {
                 match ask {
                     Ask::Execute { request, reply } => {
-                        self.waiting.push_back(Waiting { request: *request, reply });
+                        self.waiting.push_back(Waiting {
+                            request: *request,
+                            reply,
+                        });
                     }
                     Ask::Confirm { reply } => questions.push(reply),
                 }
@@ -164,7 +167,9 @@ impl<A: Logged> Actor<A> {
     /// Makes sure that the state is at least as new as everything that was taken so far.
     async fn confirm(&mut self, folded: &mut Folded<A>) -> Result<(), FoldError> {
         if !self.confirmed {
-            folded.catch_up(&self.ports, &self.stream, &mut self.known).await?;
+            folded
+                .catch_up(&self.ports, &self.stream, &mut self.known)
+                .await?;
             self.confirmed = true;
             self.met.raise(self.shard, folded.head);
         }
@@ -204,7 +209,14 @@ impl<A: Logged> Actor<A> {
                 plan = self.plan(folded).await?;
             }
         }
-        let Plan { commit, time, planned, tags, working, payload } = plan;
+        let Plan {
+            commit,
+            time,
+            planned,
+            tags,
+            working,
+            payload,
+        } = plan;
         let Some(payload) = payload else {
             self.settle(planned, time, folded.head);
             return Ok(true);
@@ -216,14 +228,22 @@ impl<A: Logged> Actor<A> {
                 self.confirmed = true;
                 self.met.raise(self.shard, sequence);
                 for tag in tags {
-                    self.known.insert(tag.id, CommandFact { fingerprint: tag.fingerprint, sequence });
+                    self.known.insert(
+                        tag.id,
+                        CommandFact {
+                            fingerprint: tag.fingerprint,
+                            sequence,
+                        },
+                    );
                 }
                 self.save_snapshot(folded);
                 self.settle(planned, time, sequence);
                 Ok(true)
             }
             Appending::Conflict => {
-                let tail = folded.catch_up(&self.ports, &self.stream, &mut self.known).await?;
+                let tail = folded
+                    .catch_up(&self.ports, &self.stream, &mut self.known)
+                    .await?;
                 self.confirmed = true;
                 self.met.raise(self.shard, folded.head);
                 // An append whose acknowledgement was lost is found in the tail by its commit id.
@@ -240,9 +260,15 @@ impl<A: Logged> Actor<A> {
 
     /// Looks up those named commands that nothing is known of here.
     async fn look_up(&mut self, head: u64) -> Result<(), ExecuteError<A::Error>> {
-        let named = self.waiting.iter().take(TURN).filter_map(|waiting| waiting.request.tag);
-        let unknown: Vec<CommandId> =
-            named.map(|tag| tag.id).filter(|id| self.known.get(*id).is_none()).collect();
+        let named = self
+            .waiting
+            .iter()
+            .take(TURN)
+            .filter_map(|waiting| waiting.request.tag);
+        let unknown: Vec<CommandId> = named
+            .map(|tag| tag.id)
+            .filter(|id| self.known.get(*id).is_none())
+            .collect();
         if unknown.is_empty() || self.known.floor == 0 {
             return Ok(());
         }
@@ -290,7 +316,10 @@ impl<A: Logged> Actor<A> {
                 planned.push(answer);
                 continue;
             }
-            let context = Context { actor: request.actor.clone(), now: time };
+            let context = Context {
+                actor: request.actor.clone(),
+                now: time,
+            };
             let events = match A::decide(&working.state, &request.command, &context) {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) => {
@@ -321,19 +350,34 @@ impl<A: Logged> Actor<A> {
             }
             bytes += size;
             encoded.extend(written);
-            events.iter().for_each(|event| A::evolve(&mut working.state, event));
+            events
+                .iter()
+                .for_each(|event| A::evolve(&mut working.state, event));
             working.version += events.len() as u64;
             named.extend(request.tag.map(|tag| (tag.id, tag)));
             planned.push(Planned::Events(events));
         }
-        let payload = if encoded.is_empty() { None } else { Some(assemble(commit, time, &encoded)) };
-        Ok(Plan { commit, time, planned, tags: named.into_values().collect(), working, payload })
+        let payload = if encoded.is_empty() {
+            None
+        } else {
+            Some(assemble(commit, time, &encoded))
+        };
+        Ok(Plan {
+            commit,
+            time,
+            planned,
+            tags: named.into_values().collect(),
+            working,
+            payload,
+        })
     }
 
     /// The answer to a named command that was carried out before, or is being so in this commit.
     fn answer_repeat(&self, tag: CommandTag, planned: Option<&CommandTag>) -> Option<Planned<A>> {
         let known = self.known.get(tag.id);
-        let fingerprint = known.map(|fact| fact.fingerprint).or(planned.map(|tag| tag.fingerprint))?;
+        let fingerprint = known
+            .map(|fact| fact.fingerprint)
+            .or(planned.map(|tag| tag.fingerprint))?;
         if fingerprint != tag.fingerprint {
             return Some(Planned::Settled(Err(ExecuteError::AnotherPayload)));
         }
@@ -350,8 +394,12 @@ impl<A: Logged> Actor<A> {
         head: u64,
         payload: Bytes,
     ) -> Result<Appending, ExecuteError<A::Error>> {
-        let append =
-            Append { stream: self.stream.clone(), expected: Expected::Head(head), commit_id, payload };
+        let append = Append {
+            stream: self.stream.clone(),
+            expected: Expected::Head(head),
+            commit_id,
+            payload,
+        };
         let mut pause = FIRST_PAUSE;
         let mut unknown = false;
         loop {
@@ -375,9 +423,15 @@ impl<A: Logged> Actor<A> {
     fn settle(&mut self, planned: Vec<Planned<A>>, time: Timestamp, sequence: u64) {
         let position = self.ports.log.position(self.shard, sequence);
         for planned in planned {
-            let Some(waiting) = self.waiting.pop_front() else { return };
+            let Some(waiting) = self.waiting.pop_front() else {
+                return;
+            };
             let answer = match planned {
-                Planned::Events(events) => Ok(Outcome::Appended { position, time, events }),
+                Planned::Events(events) => Ok(Outcome::Appended {
+                    position,
+                    time,
+                    events,
+                }),
                 Planned::SameAs => Ok(Outcome::Repeated { position }),
                 Planned::Settled(answer) => answer,
             };
@@ -410,7 +464,9 @@ impl<A: Logged> Actor<A> {
         if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
             return;
         }
-        let Some(snapshot) = folded.due_snapshot(&self.ports) else { return };
+        let Some(snapshot) = folded.due_snapshot(&self.ports) else {
+            return;
+        };
         let (snapshots, stream) = (self.ports.snapshots.clone(), self.stream.clone());
         self.saving = Some(tokio::spawn(async move {
             if let Err(error) = snapshots.save(&stream, &snapshot).await {

@@ -68,7 +68,10 @@ pub(super) struct Folded<A: Logged> {
 
 impl<A: Logged> Clone for Folded<A> {
     fn clone(&self) -> Self {
-        Self { state: self.state.clone(), ..*self }
+        Self {
+            state: self.state.clone(),
+            ..*self
+        }
     }
 }
 
@@ -86,7 +89,11 @@ impl<A: Logged> Folded<A> {
 
     /// Loads a stream, from its snapshot when there is one of this log and shape. The state is at least
     /// as new as the call.
-    pub(super) async fn load(ports: &Ports, stream: &Stream, known: &mut KnownCommands) -> Result<Self, FoldError> {
+    pub(super) async fn load(
+        ports: &Ports,
+        stream: &Stream,
+        known: &mut KnownCommands,
+    ) -> Result<Self, FoldError> {
         let mut folded = match Self::from_snapshot(ports, stream).await? {
             Some(folded) => folded,
             None => Self::empty(),
@@ -97,7 +104,9 @@ impl<A: Logged> Folded<A> {
     }
 
     async fn from_snapshot(ports: &Ports, stream: &Stream) -> Result<Option<Self>, FoldError> {
-        let Some(schema) = A::SNAPSHOT else { return Ok(None) };
+        let Some(schema) = A::SNAPSHOT else {
+            return Ok(None);
+        };
         let snapshot = match timeout(STORE_PATIENCE, ports.snapshots.load(stream)).await {
             Ok(Ok(Some(snapshot))) => snapshot,
             Ok(Ok(None)) => return Ok(None),
@@ -200,7 +209,9 @@ async fn read_tail(ports: &Ports, stream: &Stream, after: u64) -> Result<Vec<Com
         }
         pause = rest(pause).await;
     }
-    Err(FoldError::Unavailable("the tail of the stream is not readable yet".to_owned()))
+    Err(FoldError::Unavailable(
+        "the tail of the stream is not readable yet".to_owned(),
+    ))
 }
 
 /// Reads the named commands of a stream's commits above `from`, up to where an actor that has folded the

@@ -24,7 +24,10 @@ pub(super) struct KnownCommands {
 impl KnownCommands {
     /// Nothing known yet of the commits above this sequence.
     pub(super) fn above(floor: u64) -> Self {
-        Self { floor, ..Self::default() }
+        Self {
+            floor,
+            ..Self::default()
+        }
     }
 
     pub(super) fn get(&self, command: CommandId) -> Option<CommandFact> {
@@ -32,7 +35,10 @@ impl KnownCommands {
     }
 
     pub(super) fn insert(&mut self, command: CommandId, fact: CommandFact) {
-        if self.get(command).is_none_or(|known| known.sequence < fact.sequence) {
+        if self
+            .get(command)
+            .is_none_or(|known| known.sequence < fact.sequence)
+        {
             self.facts.insert(command, fact);
             self.order.push_back((fact.sequence, command));
         }
@@ -41,7 +47,10 @@ impl KnownCommands {
     /// Takes in the commands of a commit.
     pub(super) fn learn(&mut self, commit: &Commit) {
         for tag in commit.events.iter().filter_map(|event| event.command) {
-            let fact = CommandFact { fingerprint: tag.fingerprint, sequence: commit.sequence };
+            let fact = CommandFact {
+                fingerprint: tag.fingerprint,
+                sequence: commit.sequence,
+            };
             self.insert(tag.id, fact);
         }
     }

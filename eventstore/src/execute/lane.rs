@@ -53,7 +53,10 @@ impl ReadMarks {
     /// Read marks beside the conversations of this executor.
     #[must_use]
     pub fn new(conversations: Arc<Conversations>) -> Self {
-        Self { conversations, lanes: Registry::default() }
+        Self {
+            conversations,
+            lanes: Registry::default(),
+        }
     }
 
     /// Moves a member's mark. When it returns, the move is durable.
@@ -74,15 +77,27 @@ impl ReadMarks {
         let confirmed = self.conversations.confirmed(conversation).await?;
         let decided = reads::decide(&confirmed.state, member, command).map_err(ExecuteError::Refused)?;
         let Some(event) = decided else {
-            return Ok(Marked { position: confirmed.position, event: None });
+            return Ok(Marked {
+                position: confirmed.position,
+                event: None,
+            });
         };
         let lane = Stream::Reads(tenant.clone(), *id);
         let (reply, answer) = oneshot::channel();
         let ports = self.conversations.ports();
         self.lanes
-            .send(&lane, Mark { event: event.clone(), after: confirmed.time, trace, reply }, |queue| {
-                tokio::spawn(run(ports.clone(), lane.clone(), queue));
-            })
+            .send(
+                &lane,
+                Mark {
+                    event: event.clone(),
+                    after: confirmed.time,
+                    trace,
+                    reply,
+                },
+                |queue| {
+                    tokio::spawn(run(ports.clone(), lane.clone(), queue));
+                },
+            )
             .map_err(|registry::Full| ExecuteError::Overloaded)?;
         let gone = |what: &str| ExecuteError::Unavailable(what.to_owned());
         let position = match tokio::time::timeout(PATIENCE, answer).await {
@@ -90,7 +105,10 @@ impl ReadMarks {
             Ok(Err(_)) => return Err(gone("the node is stopping")),
             Err(_) => return Err(gone("the log did not answer in time")),
         };
-        Ok(Marked { position, event: Some(event) })
+        Ok(Marked {
+            position,
+            event: Some(event),
+        })
     }
 }
 
@@ -112,7 +130,11 @@ async fn run(ports: Ports, lane: Stream, mut queue: Queue<Mark>) {
             trace = mark.trace;
         }
         // One request's trace cannot stand for many.
-        let trace = if replies.len() == 1 { trace } else { Trace::default() };
+        let trace = if replies.len() == 1 {
+            trace
+        } else {
+            Trace::default()
+        };
         let outcome = async {
             let time = match newest {
                 Some(newest) => after.max(newest),
@@ -131,9 +153,15 @@ async fn run(ports: Ports, lane: Stream, mut queue: Queue<Mark>) {
 /// When the newest commit of a lane was recorded.
 async fn newest_time(ports: &Ports, lane: &Stream) -> Result<Timestamp, FoldError> {
     let head = ports.log.head(lane).await?;
-    let newest = if head > 0 { ports.log.read_stream(lane, head - 1, 1).await? } else { Vec::new() };
+    let newest = if head > 0 {
+        ports.log.read_stream(lane, head - 1, 1).await?
+    } else {
+        Vec::new()
+    };
     let commits = ports.codec.decode(&newest).await?;
-    Ok(commits.last().map_or_else(Timestamp::default, |commit| commit.time))
+    Ok(commits
+        .last()
+        .map_or_else(Timestamp::default, |commit| commit.time))
 }
 
 async fn append(
@@ -160,7 +188,12 @@ async fn append(
         .await
         .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
     let payload = assemble(commit_id, time, &encoded);
-    let append = Append { stream: lane.clone(), expected: Expected::Any, commit_id, payload };
+    let append = Append {
+        stream: lane.clone(),
+        expected: Expected::Any,
+        commit_id,
+        payload,
+    };
     let mut pause = FIRST_PAUSE;
     let mut unknown = false;
     let start = Instant::now();

@@ -25,7 +25,9 @@ pub(super) struct Registry<M> {
 
 impl<M> Default for Registry<M> {
     fn default() -> Self {
-        Self { actors: Arc::default() }
+        Self {
+            actors: Arc::default(),
+        }
     }
 }
 
@@ -36,12 +38,7 @@ fn lock<M>(actors: &Actors<M>) -> MutexGuard<'_, HashMap<Stream, mpsc::Sender<M>
 
 impl<M> Registry<M> {
     /// Sends to the stream's actor; `start` starts it when it is not running.
-    pub(super) fn send(
-        &self,
-        stream: &Stream,
-        message: M,
-        start: impl FnOnce(Queue<M>),
-    ) -> Result<(), Full> {
+    pub(super) fn send(&self, stream: &Stream, message: M, start: impl FnOnce(Queue<M>)) -> Result<(), Full> {
         let mut actors = lock(&self.actors);
         let message = match actors.get(stream) {
             None => message,
@@ -55,7 +52,11 @@ impl<M> Registry<M> {
         // A new queue has a place.
         let _ = actor.try_send(message);
         actors.insert(stream.clone(), actor);
-        start(Queue { stream: stream.clone(), messages, actors: Arc::downgrade(&self.actors) });
+        start(Queue {
+            stream: stream.clone(),
+            messages,
+            actors: Arc::downgrade(&self.actors),
+        });
         Ok(())
     }
 }
@@ -79,7 +80,9 @@ impl<M> Queue<M> {
                 Ok(_) => return taken,
                 Err(_) => {
                     // Without a registry the queue is closed, and what is left in it comes at once.
-                    let Some(actors) = self.actors.upgrade() else { continue };
+                    let Some(actors) = self.actors.upgrade() else {
+                        continue;
+                    };
                     let mut actors = lock(&actors);
                     if self.messages.is_empty() {
                         actors.remove(&self.stream);

@@ -52,7 +52,11 @@ async fn an_actor_gets_everything_although_the_registry_is_gone() {
     let registry = Registry::default();
     let mut queues = Vec::new();
     for message in 0..250 {
-        assert!(registry.send(&stream(), message, |queue| queues.push(queue)).is_ok());
+        assert!(
+            registry
+                .send(&stream(), message, |queue| queues.push(queue))
+                .is_ok()
+        );
     }
     drop(registry);
     let mut queue = queues.pop().unwrap();

@@ -1,5 +1,7 @@
 //! Appending: one publish, and what its answer means.
 
+use std::time::Duration;
+
 use async_nats::Request;
 use async_nats::client::RequestErrorKind;
 use async_nats::header::{
@@ -8,9 +10,10 @@ use async_nats::header::{
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 
-use super::{Inner, REQUEST_TIMEOUT};
+use super::Inner;
+use super::connection::Silence;
 use crate::log::{Append, AppendError, Appended, Expected, MAX_COMMIT_BYTES};
 
 /// Refusals by which the server says that it did not take the message in. Every other refusal leaves
@@ -24,6 +27,15 @@ const NOT_TAKEN_IN: [ErrorCode; 7] = [
     ErrorCode::JETSTREAM_NOT_ENABLED,
     ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
 ];
+
+/// The stream's head is about to move (10164): which way, only its replicas will tell.
+const BUSY: ErrorCode = ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT;
+
+/// How long an append waits for another that is being stored in its stream.
+const BUSY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The first pause of that wait; each is twice as long as the one before.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 impl Inner {
     /// Publishes the commit. A message whose commit id was seen on its subject within the last two
@@ -41,14 +53,43 @@ impl Inner {
         if let Expected::Head(sequence) = append.expected {
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
         }
-        if !self.connected().await {
-            return Err(AppendError::Unavailable("there is no connection to the server".to_owned()));
+        let (start, mut pause) = (Instant::now(), BUSY_PAUSE);
+        loop {
+            let request = Request::new()
+                .headers(headers.clone())
+                .payload(append.payload.clone())
+                .timeout(None);
+            match self.publish(self.subject(&append.stream), request).await? {
+                Response::Ok(PublishAck { stream, sequence, .. }) if stream == shard.name => {
+                    return Ok(Appended { sequence });
+                }
+                Response::Ok(PublishAck { stream, .. }) => {
+                    let answer = format!("{stream} acknowledged what was sent to {}", shard.name);
+                    return Err(AppendError::Unknown(answer));
+                }
+                // Another append to this stream is on its way through the replicas. It would be a
+                // conflict with nothing to be found behind it yet, so this one is sent again until the
+                // other has arrived or has failed.
+                Response::Err { error }
+                    if error.error_code() == BUSY && start.elapsed() + pause < BUSY_PATIENCE =>
+                {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                Response::Err { error } => return Err(refusal(error.error_code(), error.to_string())),
+            }
         }
-        // The time limit is around the whole request: handing it to a stuck connection can take long too.
-        let request = Request::new().headers(headers).payload(append.payload).timeout(None);
-        let answer = timeout(REQUEST_TIMEOUT, self.client.send_request(self.subject(&append.stream), request))
+    }
+
+    /// Sends a message once and reads the answer.
+    async fn publish(&self, subject: String, request: Request) -> Result<Response<PublishAck>, AppendError> {
+        let answer = self
+            .in_time(self.client.send_request(subject, request))
             .await
-            .map_err(|_| AppendError::Unknown("the server did not answer in time".to_owned()))?
+            .map_err(|silence| match silence {
+                Silence::NotSent => AppendError::Unavailable(silence.to_string()),
+                Silence::Cut | Silence::TimedOut => AppendError::Unknown(silence.to_string()),
+            })?
             .map_err(|error| match error.kind() {
                 RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
                     AppendError::Unavailable(error.to_string())
@@ -57,24 +98,14 @@ impl Inner {
                     AppendError::Unknown(error.to_string())
                 }
             })?;
-        match serde_json::from_slice(&answer.payload) {
-            Ok(Response::Ok(PublishAck { stream, sequence, .. })) if stream == shard.name => {
-                Ok(Appended { sequence })
-            }
-            Ok(Response::Ok(PublishAck { stream, .. })) => {
-                Err(AppendError::Unknown(format!("{stream} acknowledged what was sent to {}", shard.name)))
-            }
-            Ok(Response::Err { error }) => Err(refusal(error.error_code(), error.to_string())),
-            Err(error) => Err(AppendError::Unknown(format!("the answer was no acknowledgement: {error}"))),
-        }
+        let unreadable = |error| AppendError::Unknown(format!("the answer was no acknowledgement: {error}"));
+        serde_json::from_slice(&answer.payload).map_err(unreadable)
     }
 }
 
 /// What a refusal means, by its code alone.
 fn refusal(code: ErrorCode, text: String) -> AppendError {
-    if code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE
-        || code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
-    {
+    if code == ErrorCode::STREAM_WRONG_LAST_SEQUENCE || code == BUSY {
         AppendError::Conflict
     } else if NOT_TAKEN_IN.contains(&code) {
         AppendError::Unavailable(text)

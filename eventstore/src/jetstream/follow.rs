@@ -15,7 +15,7 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{sleep, timeout};
 
-use super::read::{in_time, unavailable};
+use super::read::unavailable;
 use super::{Inner, shape};
 use crate::log::{ReadError, Record};
 
@@ -47,7 +47,13 @@ pub(super) fn follow(
     shard: u16,
     after: u64,
 ) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
-    let follower = Follower { inner, shard, last: after, messages: None, failures: 0 };
+    let follower = Follower {
+        inner,
+        shard,
+        last: after,
+        messages: None,
+        failures: 0,
+    };
     stream::unfold(Some(follower), |follower| async move {
         let mut follower = follower?;
         match follower.next().await {
@@ -94,7 +100,9 @@ impl Follower {
                 }
                 Err(ReadError::Unavailable(reason)) => {
                     self.messages = None;
-                    let pause = SHORTEST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+                    let pause = SHORTEST_PAUSE
+                        .saturating_mul(1 << self.failures.min(16))
+                        .min(LONGEST_PAUSE);
                     self.failures = self.failures.saturating_add(1);
                     tracing::warn!(
                         log.shard = self.shard,
@@ -124,7 +132,11 @@ impl Follower {
             }
             return Ok(Vec::new());
         };
-        let mut batch = Batch { records: Vec::new(), bytes: 0, last: self.last };
+        let mut batch = Batch {
+            records: Vec::new(),
+            bytes: 0,
+            last: self.last,
+        };
         let mut next = Some(first);
         while let Some(message) = next {
             match self.take(&mut batch, message) {
@@ -140,7 +152,10 @@ impl Follower {
             if batch.records.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
                 break;
             }
-            next = self.messages.as_mut().and_then(|messages| messages.next().now_or_never());
+            next = self
+                .messages
+                .as_mut()
+                .and_then(|messages| messages.next().now_or_never());
         }
         Ok(batch.records)
     }
@@ -154,7 +169,9 @@ impl Follower {
         let sequence = match message.info() {
             Ok(info) => info.stream_sequence,
             Err(error) => {
-                return Err(ReadError::Unavailable(format!("a consumer's message is out of place: {error}")));
+                return Err(ReadError::Unavailable(format!(
+                    "a consumer's message is out of place: {error}"
+                )));
             }
         };
         if sequence != batch.last + 1 {
@@ -162,7 +179,9 @@ impl Follower {
         }
         let (subject, payload) = (&message.message.subject, message.message.payload.clone());
         batch.bytes += payload.len();
-        batch.records.push(self.inner.record(self.shard, subject, sequence, payload)?);
+        batch
+            .records
+            .push(self.inner.record(self.shard, subject, sequence, payload)?);
         batch.last = sequence;
         Ok(true)
     }
@@ -170,9 +189,14 @@ impl Follower {
     /// Reads from the log what the consumer left out; reading also tells whether it is there at all.
     async fn fill(&mut self) -> Result<Vec<Record>, ReadError> {
         self.messages = None;
-        let records = self.inner.page(self.inner.shard(self.shard)?, None, self.last, BATCH_RECORDS).await?;
+        let records = self
+            .inner
+            .page(self.inner.shard(self.shard)?, None, self.last, BATCH_RECORDS)
+            .await?;
         if records.is_empty() {
-            return Err(ReadError::Unavailable("a consumer is ahead of the shard's leader".to_owned()));
+            return Err(ReadError::Unavailable(
+                "a consumer is ahead of the shard's leader".to_owned(),
+            ));
         }
         Ok(records)
     }
@@ -181,7 +205,9 @@ impl Follower {
     async fn consume(&self) -> Result<pull::Stream, ReadError> {
         self.verified_end().await?;
         let config = pull::Config {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.last + 1 },
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: self.last + 1,
+            },
             ack_policy: AckPolicy::None,
             inactive_threshold: ABANDONED,
             num_replicas: 1,
@@ -189,7 +215,9 @@ impl Follower {
             ..pull::Config::default()
         };
         let name = self.inner.shard(self.shard)?.name.as_str();
-        let consumer = in_time(self.inner.context.create_consumer_on_stream(config, name))
+        let consumer = self
+            .inner
+            .in_time(self.inner.context.create_consumer_on_stream(config, name))
             .await?
             .map_err(|error| unavailable(&error))?;
         let messages = consumer
@@ -198,14 +226,22 @@ impl Follower {
             .max_bytes_per_batch(BATCH_BYTES)
             .heartbeat(HEARTBEAT)
             .messages();
-        in_time(messages).await?.map_err(|error| unavailable(&error))
+        self.inner
+            .in_time(messages)
+            .await?
+            .map_err(|error| unavailable(&error))
     }
 
     /// Where the shard ends, after checking that it is still the same log's and not shorter than what
     /// was read of it.
     async fn verified_end(&self) -> Result<u64, ReadError> {
-        let info = self.inner.shard(self.shard)?.info().await?;
-        let damaged = |detail| Err(ReadError::Damaged { sequence: self.last, detail });
+        let info = self.inner.info(self.inner.shard(self.shard)?).await?;
+        let damaged = |detail| {
+            Err(ReadError::Damaged {
+                sequence: self.last,
+                detail,
+            })
+        };
         if shape::epoch(&info.config) != Some(self.inner.epoch) {
             return damaged("the log was made anew".to_owned());
         }

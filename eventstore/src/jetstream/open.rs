@@ -6,12 +6,15 @@ use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::{self, Context, ErrorCode, stream};
 use tokio::time::timeout;
 
+use super::connection::REQUEST_TIMEOUT;
 use super::shape::{self, Shape};
-use super::{Inner, JetStreamConfig, REQUEST_TIMEOUT, Shard};
+use super::{Inner, JetStreamConfig, Shard};
 use crate::log::{Epoch, MAX_COMMIT_BYTES};
 use crate::subject::PARTITIONS;
 
-/// The oldest server: before it, headers that the log rests on are ignored in silence.
+/// The oldest server: before it, headers that the log rests on are ignored in silence. A client learns the
+/// version of the server that it is connected to; that the others of its cluster are no older is up to
+/// whoever runs them.
 const OLDEST_SERVER: (u32, u32) = (2, 12);
 
 /// What a commit's headers may need beside its payload.
@@ -83,7 +86,12 @@ type Found = Option<stream::Info>;
 
 /// Opens the log, making it first when it does not exist.
 pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
-    let JetStreamConfig { client, namespace, shards, replicas } = config;
+    let JetStreamConfig {
+        client,
+        namespace,
+        shards,
+        replicas,
+    } = config;
     if !(1..=PARTITIONS).contains(&shards) {
         return Err(OpenError::Shards(shards));
     }
@@ -101,7 +109,11 @@ pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
         return Err(OpenError::MaxPayload(server.max_payload));
     }
     let context = jetstream::new(client.clone());
-    let shape = Shape { namespace, shards, replicas };
+    let shape = Shape {
+        namespace,
+        shards,
+        replicas,
+    };
     let epoch = ensure(&context, &shape).await?;
     let mut handles = Vec::with_capacity(usize::from(shards));
     for number in 0..shards {
@@ -111,7 +123,13 @@ pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
         let handle = handle.map_err(|error| OpenError::Unavailable(error.to_string()))?;
         handles.push(Shard { number, name, handle });
     }
-    Ok(Inner { client, context, namespace: shape.namespace, epoch, shards: handles })
+    Ok(Inner {
+        client,
+        context,
+        namespace: shape.namespace,
+        epoch,
+        shards: handles,
+    })
 }
 
 /// Major and minor of a server's version.
@@ -152,7 +170,9 @@ async fn ensure(context: &Context, shape: &Shape) -> Result<Epoch, OpenError> {
             }
         }
     }
-    Err(OpenError::Unavailable("the log's streams change while it is being opened".to_owned()))
+    Err(OpenError::Unavailable(
+        "the log's streams change while it is being opened".to_owned(),
+    ))
 }
 
 /// What exists, looked up from the last shard to the first: whoever finds the last and then not an
@@ -204,14 +224,13 @@ async fn create(context: &Context, shape: &Shape, number: u16, epoch: Epoch) -> 
         return Ok(true);
     };
     match error.kind() {
-        CreateStreamErrorKind::JetStream(refusal)
-            if refusal.error_code() == ErrorCode::STREAM_NAME_EXIST =>
-        {
+        CreateStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NAME_EXIST => {
             Ok(false)
         }
-        CreateStreamErrorKind::JetStream(refusal) => {
-            Err(OpenError::Refused { stream: shape.name(number), reason: refusal.to_string() })
-        }
+        CreateStreamErrorKind::JetStream(refusal) => Err(OpenError::Refused {
+            stream: shape.name(number),
+            reason: refusal.to_string(),
+        }),
         _ => Err(OpenError::Unavailable(error.to_string())),
     }
 }
@@ -239,7 +258,11 @@ mod tests {
             ("", false),
             ("latest", false),
         ] {
-            assert_eq!(version(text).is_some_and(|version| version >= OLDEST_SERVER), usable, "{text}");
+            assert_eq!(
+                version(text).is_some_and(|version| version >= OLDEST_SERVER),
+                usable,
+                "{text}"
+            );
         }
     }
 }

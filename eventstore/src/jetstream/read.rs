@@ -1,8 +1,5 @@
 //! Reading: heads from the leader, pages from any replica, and what makes a page whole.
 
-use std::future::Future;
-use std::time::Duration;
-
 use async_nats::header::{HeaderMap, HeaderName, NATS_LAST_SEQUENCE, NATS_SEQUENCE, NATS_SUBJECT};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{self, RawMessageBuilder, RawMessageErrorKind};
@@ -10,9 +7,9 @@ use async_nats::{Message, Request, StatusCode};
 use bytes::Bytes;
 use futures::StreamExt;
 use serde::Serialize;
-use tokio::time::timeout;
 
-use super::{Inner, REQUEST_TIMEOUT, Shard};
+use super::connection::Silence;
+use super::{Inner, Shard};
 use crate::log::{ReadError, Record};
 use crate::subject::Stream;
 
@@ -21,9 +18,6 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most records a page has, whatever the caller's limit.
 const PAGE_RECORDS: usize = 1000;
-
-/// How long a replica may pause within a page.
-const REPLY_TIMEOUT: Duration = REQUEST_TIMEOUT;
 
 /// The status that ends a page.
 const END_OF_BATCH: u16 = 204;
@@ -43,8 +37,15 @@ struct PageRequest<'a> {
 impl Inner {
     /// The sequence of a stream's newest record by its leader's knowledge, 0 when there is none.
     pub(super) async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {
-        let newest = self.owner(stream).handle.raw_message_builder().last_by_subject(self.subject(stream));
-        Ok(at_leader(newest).await?.map_or(0, |message| message.sequence))
+        let newest = self
+            .owner(stream)
+            .handle
+            .raw_message_builder()
+            .last_by_subject(self.subject(stream));
+        Ok(self
+            .at_leader(newest)
+            .await?
+            .map_or(0, |message| message.sequence))
     }
 
     /// The records of a shard after the sequence, of one stream or of all. Empty only at the end.
@@ -60,14 +61,23 @@ impl Inner {
         };
         let filter = stream.map_or_else(|| ">".to_owned(), |stream| self.subject(stream));
         let limit = limit.min(PAGE_RECORDS);
-        let request = PageRequest { seq: first, next_by_subj: &filter, batch: limit, max_bytes: PAGE_BYTES };
+        let request = PageRequest {
+            seq: first,
+            next_by_subj: &filter,
+            batch: limit,
+            max_bytes: PAGE_BYTES,
+        };
         let page = self.replica_page(shard, &request, stream.is_none()).await?;
         if !page.is_empty() {
             return Ok(page);
         }
         // The end, a replica that is behind, or a page that began with a hole: the leader knows.
-        let next = shard.handle.raw_message_builder().sequence(first).next_by_subject(filter);
-        let Some(message) = at_leader(next).await? else {
+        let next = shard
+            .handle
+            .raw_message_builder()
+            .sequence(first)
+            .next_by_subject(filter);
+        let Some(message) = self.at_leader(next).await? else {
             return Ok(Vec::new());
         };
         if stream.is_none() && message.sequence != first {
@@ -89,35 +99,44 @@ impl Inner {
     ) -> Result<Vec<Record>, ReadError> {
         let body = serde_json::to_vec(request).map_err(|error| unavailable(&error))?;
         let inbox = self.client.new_inbox();
-        let mut replies =
-            in_time(self.client.subscribe(inbox.clone())).await?.map_err(|error| unavailable(&error))?;
+        let mut replies = self
+            .in_time(self.client.subscribe(inbox.clone()))
+            .await?
+            .map_err(|error| unavailable(&error))?;
         let subject = format!("DIRECT.GET.{}", shard.name);
         let request_page = Request::new().inbox(inbox).payload(body.into());
-        in_time(self.context.send_request(subject, request_page))
+        self.in_time(self.context.send_request(subject, request_page))
             .await?
             .map_err(|error| unavailable(&error))?;
 
         let mut page: Vec<Record> = Vec::new();
         while page.len() < request.batch {
-            let message = match timeout(REPLY_TIMEOUT, replies.next()).await {
+            let message = match self.in_time(replies.next()).await {
                 Ok(Some(message)) => message,
                 // What came is right as far as it goes.
                 Ok(None) | Err(_) if !page.is_empty() => break,
                 Ok(None) => return Err(ReadError::Unavailable("the connection was closed".to_owned())),
-                Err(_) => return Err(no_answer()),
+                Err(silence) => return Err(silence.into()),
             };
             match message.status.as_ref().map(StatusCode::as_u16) {
                 None => {}
                 Some(END_OF_BATCH | NOTHING_FOUND) => break,
                 Some(status) => {
                     let reason = message.description.unwrap_or_default();
-                    return Err(ReadError::Unavailable(format!("a page was refused: {status} {reason}")));
+                    return Err(ReadError::Unavailable(format!(
+                        "a page was refused: {status} {reason}"
+                    )));
                 }
             }
             let link = Link::of(&message);
             let last = page.last().map(|record| record.sequence);
             let Some(sequence) = link.follows(last, request.seq, contiguous) else {
-                tracing::warn!(log.shard = shard.number, ?link, ?last, "a page has a hole and was cut there");
+                tracing::warn!(
+                    log.shard = shard.number,
+                    ?link,
+                    ?last,
+                    "a page has a hole and was cut there"
+                );
                 break;
             };
             let subject = header(message.headers.as_ref(), NATS_SUBJECT).unwrap_or_default();
@@ -131,6 +150,22 @@ impl Inner {
         Ok(page)
     }
 
+    /// A shard's configuration and state, by its leader's knowledge.
+    pub(super) async fn info(&self, shard: &Shard) -> Result<stream::Info, ReadError> {
+        self.in_time(shard.handle.get_info())
+            .await?
+            .map_err(|error| unavailable(&error))
+    }
+
+    /// Asks the leader for one message.
+    async fn at_leader(&self, request: RawMessageBuilder) -> Result<Option<StreamMessage>, ReadError> {
+        match self.in_time(request.send()).await? {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     /// A message of a shard as a record.
     pub(super) fn record(
         &self,
@@ -139,27 +174,27 @@ impl Inner {
         sequence: u64,
         payload: Bytes,
     ) -> Result<Record, ReadError> {
-        let stripped = subject.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix('.'));
+        let stripped = subject
+            .strip_prefix(&self.namespace)
+            .and_then(|rest| rest.strip_prefix('.'));
         match Stream::parse(stripped.unwrap_or(subject)) {
-            Ok(stream) => Ok(Record { shard, sequence, stream, payload }),
-            Err(error) => Err(ReadError::Damaged { sequence, detail: error.to_string() }),
+            Ok(stream) => Ok(Record {
+                shard,
+                sequence,
+                stream,
+                payload,
+            }),
+            Err(error) => Err(ReadError::Damaged {
+                sequence,
+                detail: error.to_string(),
+            }),
         }
     }
 }
 
-impl Shard {
-    /// The shard's configuration and state, by its leader's knowledge.
-    pub(super) async fn info(&self) -> Result<stream::Info, ReadError> {
-        in_time(self.handle.get_info()).await?.map_err(|error| unavailable(&error))
-    }
-}
-
-/// Asks the leader for one message.
-async fn at_leader(request: RawMessageBuilder) -> Result<Option<StreamMessage>, ReadError> {
-    match in_time(request.send()).await? {
-        Ok(message) => Ok(Some(message)),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(unavailable(&error)),
+impl From<Silence> for ReadError {
+    fn from(silence: Silence) -> Self {
+        Self::Unavailable(silence.to_string())
     }
 }
 
@@ -174,7 +209,10 @@ struct Link {
 impl Link {
     fn of(message: &Message) -> Self {
         let number = |name| header(message.headers.as_ref(), name)?.parse().ok();
-        Self { sequence: number(NATS_SEQUENCE), previous: number(NATS_LAST_SEQUENCE) }
+        Self {
+            sequence: number(NATS_SEQUENCE),
+            previous: number(NATS_LAST_SEQUENCE),
+        }
     }
 
     /// The record's sequence if nothing is missing before it. `last` is the record before it in the
@@ -182,7 +220,8 @@ impl Link {
     fn follows(self, last: Option<u64>, first: u64, contiguous: bool) -> Option<u64> {
         let next = last.map_or(first, |last| last + 1);
         let chained = self.previous == Some(last.unwrap_or(0));
-        self.sequence.filter(|sequence| chained && (*sequence == next || (*sequence > next && !contiguous)))
+        self.sequence
+            .filter(|sequence| chained && (*sequence == next || (*sequence > next && !contiguous)))
     }
 }
 
@@ -191,16 +230,8 @@ fn header(headers: Option<&HeaderMap>, name: HeaderName) -> Option<&str> {
     headers?.get_last(name).map(async_nats::HeaderValue::as_str)
 }
 
-pub(super) async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, ReadError> {
-    timeout(REQUEST_TIMEOUT, request).await.map_err(|_| no_answer())
-}
-
 pub(super) fn unavailable(error: &dyn std::error::Error) -> ReadError {
     ReadError::Unavailable(error.to_string())
-}
-
-fn no_answer() -> ReadError {
-    ReadError::Unavailable("the server did not answer in time".to_owned())
 }
 
 #[cfg(test)]
@@ -209,19 +240,52 @@ mod tests {
 
     #[test]
     fn a_record_is_taken_only_if_none_is_missing_before_it() {
-        let link = |previous, sequence| Link { sequence: Some(sequence), previous: Some(previous) };
+        let link = |previous, sequence| Link {
+            sequence: Some(sequence),
+            previous: Some(previous),
+        };
         // Of a whole shard.
         assert_eq!(link(0, 7).follows(None, 7, true), Some(7));
         assert_eq!(link(7, 8).follows(Some(7), 7, true), Some(8));
-        assert_eq!(link(0, 8).follows(None, 7, true), None, "the shard's record 7 is missing");
-        assert_eq!(link(7, 9).follows(Some(7), 7, true), None, "the shard's record 8 is missing");
+        assert_eq!(
+            link(0, 8).follows(None, 7, true),
+            None,
+            "the shard's record 7 is missing"
+        );
+        assert_eq!(
+            link(7, 9).follows(Some(7), 7, true),
+            None,
+            "the shard's record 8 is missing"
+        );
         // Of one stream, whose records stand apart.
         assert_eq!(link(0, 12).follows(None, 7, false), Some(12));
         assert_eq!(link(12, 40).follows(Some(12), 7, false), Some(40));
-        assert_eq!(link(12, 40).follows(None, 7, false), None, "the first was lost on the way");
-        assert_eq!(link(40, 41).follows(Some(12), 7, false), None, "40 was lost on the way");
+        assert_eq!(
+            link(12, 40).follows(None, 7, false),
+            None,
+            "the first was lost on the way"
+        );
+        assert_eq!(
+            link(40, 41).follows(Some(12), 7, false),
+            None,
+            "40 was lost on the way"
+        );
         assert_eq!(link(12, 12).follows(Some(12), 7, false), None, "the same again");
-        assert_eq!(Link { sequence: None, previous: Some(0) }.follows(None, 1, true), None);
-        assert_eq!(Link { sequence: Some(1), previous: None }.follows(None, 1, true), None);
+        assert_eq!(
+            Link {
+                sequence: None,
+                previous: Some(0)
+            }
+            .follows(None, 1, true),
+            None
+        );
+        assert_eq!(
+            Link {
+                sequence: Some(1),
+                previous: None
+            }
+            .follows(None, 1, true),
+            None
+        );
     }
 }

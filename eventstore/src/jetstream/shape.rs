@@ -42,11 +42,17 @@ impl Shape {
 
     /// How a shard is made.
     pub(super) fn config(&self, shard: u16, epoch: Epoch) -> Config {
-        let Self { namespace, shards, replicas } = self;
+        let Self {
+            namespace,
+            shards,
+            replicas,
+        } = self;
         let owned = (0..PARTITIONS).filter(|partition| partition % shards == shard);
         Config {
             name: self.name(shard),
-            subjects: owned.map(|partition| format!("{namespace}.evt.{partition}.>")).collect(),
+            subjects: owned
+                .map(|partition| format!("{namespace}.evt.{partition}.>"))
+                .collect(),
             storage: StorageType::File,
             retention: RetentionPolicy::Limits,
             max_messages: UNLIMITED,
@@ -86,7 +92,13 @@ impl Shape {
         let differences: Vec<_> = keys
             .into_iter()
             .filter(|key| !FREE.contains(&key.as_str()) && wanted.get(*key) != found.get(*key))
-            .map(|key| format!("{key} is {}, not {}", spelled(found.get(key)), spelled(wanted.get(key))))
+            .map(|key| {
+                format!(
+                    "{key} is {}, not {}",
+                    spelled(found.get(key)),
+                    spelled(wanted.get(key))
+                )
+            })
             .collect();
         (!differences.is_empty()).then(|| differences.join("; "))
     }

@@ -23,16 +23,27 @@ const NAMESPACE: &str = "test";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn open(client: &Client, shards: u16) -> Result<JetStreamLog, OpenError> {
-    JetStreamLog::open(JetStreamConfig { shards, ..JetStreamConfig::new(client.clone(), NAMESPACE) }).await
+    JetStreamLog::open(JetStreamConfig {
+        shards,
+        ..JetStreamConfig::new(client.clone(), NAMESPACE)
+    })
+    .await
 }
 
 /// How [`open`] makes its shards.
 fn shape_of(shards: u16) -> shape::Shape {
-    shape::Shape { namespace: NAMESPACE.to_owned(), shards, replicas: 1 }
+    shape::Shape {
+        namespace: NAMESPACE.to_owned(),
+        shards,
+        replicas: 1,
+    }
 }
 
 fn conversation(n: u128) -> Stream {
-    Stream::Conversation(TenantId::parse("acme").unwrap(), ConversationId::from_bytes(n.to_be_bytes()))
+    Stream::Conversation(
+        TenantId::parse("acme").unwrap(),
+        ConversationId::from_bytes(n.to_be_bytes()),
+    )
 }
 
 fn append(stream: &Stream, payload: impl Into<Bytes>) -> Append {
@@ -44,8 +55,13 @@ fn append(stream: &Stream, payload: impl Into<Bytes>) -> Append {
     }
 }
 
-async fn next(following: &mut BoxStream<'static, Result<Vec<Record>, ReadError>>) -> Result<Vec<Record>, ReadError> {
-    timeout(DEADLINE, following.next()).await.expect("a follower goes on").expect("a follower goes on")
+async fn next(
+    following: &mut BoxStream<'static, Result<Vec<Record>, ReadError>>,
+) -> Result<Vec<Record>, ReadError> {
+    timeout(DEADLINE, following.next())
+        .await
+        .expect("a follower goes on")
+        .expect("a follower goes on")
 }
 
 /// A server that says this of itself and nothing else.
@@ -74,9 +90,15 @@ async fn server_that_says(version: &str, max_payload: usize) -> Client {
 #[tokio::test]
 async fn servers_that_would_ignore_what_the_log_asks_are_refused() {
     let client = server_that_says("2.11.9", 1024 * 1024).await;
-    assert_eq!(open(&client, 1).await.unwrap_err(), OpenError::ServerTooOld("2.11.9".to_owned()));
+    assert_eq!(
+        open(&client, 1).await.unwrap_err(),
+        OpenError::ServerTooOld("2.11.9".to_owned())
+    );
     let client = server_that_says("2.12.0", 256 * 1024).await;
-    assert_eq!(open(&client, 1).await.unwrap_err(), OpenError::MaxPayload(256 * 1024));
+    assert_eq!(
+        open(&client, 1).await.unwrap_err(),
+        OpenError::MaxPayload(256 * 1024)
+    );
 }
 
 #[tokio::test]
@@ -88,11 +110,20 @@ async fn names_and_numbers_that_make_no_log_are_refused() {
         assert_eq!(opened.unwrap_err(), OpenError::Namespace(namespace.to_owned()));
     }
     for shards in [0, 257] {
-        assert_eq!(open(&client, shards).await.unwrap_err(), OpenError::Shards(shards));
+        assert_eq!(
+            open(&client, shards).await.unwrap_err(),
+            OpenError::Shards(shards)
+        );
     }
     // A single server keeps no copies.
-    let config = JetStreamConfig { replicas: 3, ..JetStreamConfig::new(client, NAMESPACE) };
-    assert!(matches!(JetStreamLog::open(config).await, Err(OpenError::Refused { .. })));
+    let config = JetStreamConfig {
+        replicas: 3,
+        ..JetStreamConfig::new(client, NAMESPACE)
+    };
+    assert!(matches!(
+        JetStreamLog::open(config).await,
+        Err(OpenError::Refused { .. })
+    ));
 }
 
 #[tokio::test]
@@ -101,7 +132,10 @@ async fn nodes_that_open_a_new_log_at_once_make_one_log() {
     let nodes = (0..8).map(|_| async { open(&server.client().await, 16).await.unwrap() });
     let logs = futures::future::join_all(nodes).await;
     assert!(logs.iter().all(|log| log.epoch() == logs[0].epoch()));
-    assert_eq!(open(&server.client().await, 16).await.unwrap().epoch(), logs[0].epoch());
+    assert_eq!(
+        open(&server.client().await, 16).await.unwrap().epoch(),
+        logs[0].epoch()
+    );
 }
 
 #[tokio::test]
@@ -118,7 +152,13 @@ async fn a_shard_that_is_configured_otherwise_is_refused_by_what_differs() {
 
     let context = jetstream::new(client.clone());
     let change = async |change: fn(&mut Config)| {
-        let mut config = context.get_stream("test-evt-1").await.unwrap().cached_info().config.clone();
+        let mut config = context
+            .get_stream("test-evt-1")
+            .await
+            .unwrap()
+            .cached_info()
+            .config
+            .clone();
         change(&mut config);
         context.update_stream(config).await.unwrap();
     };
@@ -150,7 +190,10 @@ async fn streams_that_are_not_this_log_are_refused() {
         ..Config::default()
     };
     context.create_stream(foreign).await.unwrap();
-    assert_eq!(open(&client, 2).await.unwrap_err(), OpenError::Foreign("test-evt-1".to_owned()));
+    assert_eq!(
+        open(&client, 2).await.unwrap_err(),
+        OpenError::Foreign("test-evt-1".to_owned())
+    );
     context.delete_stream("test-evt-1").await.unwrap();
 
     // A shard that was restored from the backup of another incarnation.
@@ -160,7 +203,11 @@ async fn streams_that_are_not_this_log_are_refused() {
     context.create_stream(shape_of(2).config(1, epoch)).await.unwrap();
     assert_eq!(
         open(&client, 2).await.unwrap_err(),
-        OpenError::Epochs { stream: "test-evt-1".to_owned(), epoch, log: log.epoch() }
+        OpenError::Epochs {
+            stream: "test-evt-1".to_owned(),
+            epoch,
+            log: log.epoch()
+        }
     );
 }
 
@@ -175,13 +222,22 @@ async fn a_shard_that_was_lost_is_not_made_again() {
     let log = open(&client, 3).await.unwrap();
     assert_eq!(log.epoch(), epoch);
 
-    let of_first = (0..).map(conversation).find(|stream| log.shard_of(stream) == 0).unwrap();
+    let of_first = (0..)
+        .map(conversation)
+        .find(|stream| log.shard_of(stream) == 0)
+        .unwrap();
     log.append(append(&of_first, "{}")).await.unwrap();
     context.delete_stream("test-evt-2").await.unwrap();
-    assert_eq!(open(&client, 3).await.unwrap_err(), OpenError::Lost("test-evt-2".to_owned()));
+    assert_eq!(
+        open(&client, 3).await.unwrap_err(),
+        OpenError::Lost("test-evt-2".to_owned())
+    );
     context.create_stream(shape_of(3).config(2, epoch)).await.unwrap();
     context.delete_stream("test-evt-0").await.unwrap();
-    assert_eq!(open(&client, 3).await.unwrap_err(), OpenError::Lost("test-evt-0".to_owned()));
+    assert_eq!(
+        open(&client, 3).await.unwrap_err(),
+        OpenError::Lost("test-evt-0".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -205,8 +261,14 @@ async fn stored_commits_are_republished_with_their_chain() {
             }
         };
         let headers = message.headers.unwrap();
-        assert_eq!(headers.get(NATS_SEQUENCE).unwrap().as_str(), sequence.sequence.to_string());
-        assert_eq!(headers.get(NATS_LAST_SEQUENCE).unwrap().as_str(), previous.to_string());
+        assert_eq!(
+            headers.get(NATS_SEQUENCE).unwrap().as_str(),
+            sequence.sequence.to_string()
+        );
+        assert_eq!(
+            headers.get(NATS_LAST_SEQUENCE).unwrap().as_str(),
+            previous.to_string()
+        );
         assert_eq!(message.payload, payload);
     }
 }
@@ -217,7 +279,10 @@ async fn what_is_not_a_record_stops_reading_and_following_where_it_stands() {
     let client = server.client().await;
     let log = open(&client, 1).await.unwrap();
     log.append(append(&conversation(1), "good")).await.unwrap();
-    client.request("test.evt.0.acme.conv.nonsense", "bad".into()).await.unwrap();
+    client
+        .request("test.evt.0.acme.conv.nonsense", "bad".into())
+        .await
+        .unwrap();
     log.append(append(&conversation(1), "good again")).await.unwrap();
 
     assert_eq!(log.read(0, 0, 10).await.unwrap().len(), 1);
@@ -264,7 +329,10 @@ async fn a_follower_outlives_its_consumer() {
     for n in 0..5 {
         let sequence = log.append(append(&conversation(1), "{}")).await.unwrap().sequence;
         let records = next(&mut following).await.unwrap();
-        assert_eq!(records.iter().map(|record| record.sequence).collect::<Vec<_>>(), [sequence]);
+        assert_eq!(
+            records.iter().map(|record| record.sequence).collect::<Vec<_>>(),
+            [sequence]
+        );
         let consumers: Vec<_> = shard.consumer_names().map(Result::unwrap).collect().await;
         assert!(!consumers.is_empty(), "{n}");
         for consumer in consumers {
@@ -283,7 +351,10 @@ async fn a_follower_of_a_log_that_was_made_anew_stops() {
     }
     let mut following = log.follow(0, 1);
     assert_eq!(next(&mut following).await.unwrap().len(), 2);
-    jetstream::new(client.clone()).delete_stream("test-evt-0").await.unwrap();
+    jetstream::new(client.clone())
+        .delete_stream("test-evt-0")
+        .await
+        .unwrap();
     let anew = open(&client, 1).await.unwrap();
     for n in 0..9 {
         anew.append(append(&conversation(n), "{}")).await.unwrap();
@@ -311,7 +382,10 @@ async fn what_was_acknowledged_survives_crashes_of_the_server() {
                 while !*stopped.borrow() {
                     let head = acknowledged.last().map_or(0, |(sequence, _)| *sequence);
                     let payload = Bytes::from(format!("{n}.{}", acknowledged.len()));
-                    let append = Append { expected: Expected::Head(head), ..append(&stream, payload.clone()) };
+                    let append = Append {
+                        expected: Expected::Head(head),
+                        ..append(&stream, payload.clone())
+                    };
                     let sequence = loop {
                         match log.append(append.clone()).await {
                             Ok(appended) => break appended.sequence,
@@ -343,7 +417,10 @@ async fn what_was_acknowledged_survives_crashes_of_the_server() {
     });
     for _ in 0..CRASHES {
         let more = *counted.borrow() + 150;
-        timeout(DEADLINE, counted.wait_for(|count| *count >= more)).await.unwrap().unwrap();
+        timeout(DEADLINE, counted.wait_for(|count| *count >= more))
+            .await
+            .unwrap()
+            .unwrap();
         server.kill();
         server.restart().await;
     }
@@ -353,14 +430,27 @@ async fn what_was_acknowledged_survives_crashes_of_the_server() {
         let (stream, acknowledged) = timeout(DEADLINE, appender).await.unwrap().unwrap();
         expected.insert(stream, acknowledged);
     }
-    log.append(append(&conversation(APPENDERS), "the end")).await.unwrap();
+    log.append(append(&conversation(APPENDERS), "the end"))
+        .await
+        .unwrap();
 
     let followed = timeout(DEADLINE, following).await.unwrap().unwrap();
     let end = log.end(0).await.unwrap();
-    assert!(followed.iter().map(|record| record.sequence).eq(1..=end), "each once, in order");
+    assert!(
+        followed.iter().map(|record| record.sequence).eq(1..=end),
+        "each once, in order"
+    );
     for (stream, acknowledged) in expected {
         let found: Vec<_> = followed.iter().filter(|record| record.stream == stream).collect();
-        let found: Vec<_> = found.into_iter().map(|r| (r.sequence, r.payload.clone())).collect();
-        assert!(found == acknowledged, "{stream}: {} found, {} acknowledged", found.len(), acknowledged.len());
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|r| (r.sequence, r.payload.clone()))
+            .collect();
+        assert!(
+            found == acknowledged,
+            "{stream}: {} found, {} acknowledged",
+            found.len(),
+            acknowledged.len()
+        );
     }
 }

@@ -29,7 +29,11 @@ impl SqliteKeys {
             .synchronous(SqliteSynchronous::Full)
             // A deleted key must not linger in free pages of the file.
             .pragma("secure_delete", "ON");
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(away)?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(away)?;
         sqlx::migrate!("../migrations/sqlite/keys")
             .run(&pool)
             .await
@@ -82,7 +86,10 @@ impl KeyStore for SqliteKeys {
             keys.insert(user.as_str().to_owned(), key);
         }
         transaction.commit().await.map_err(away)?;
-        Ok(users.iter().filter_map(|user| keys.get(user.as_str()).cloned()).collect())
+        Ok(users
+            .iter()
+            .filter_map(|user| keys.get(user.as_str()).cloned())
+            .collect())
     }
 
     async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable> {
@@ -116,8 +123,14 @@ mod tests {
 
         let keys = SqliteKeys::open(&path).await.unwrap();
         let again = keys.current(&tenant, &users).await.unwrap();
-        assert_eq!(again.iter().map(|k| k.id).collect::<Vec<_>>(), drawn.iter().map(|k| k.id).collect::<Vec<_>>());
-        let other = keys.current(&TenantId::parse("u").unwrap(), &users[..1]).await.unwrap();
+        assert_eq!(
+            again.iter().map(|k| k.id).collect::<Vec<_>>(),
+            drawn.iter().map(|k| k.id).collect::<Vec<_>>()
+        );
+        let other = keys
+            .current(&TenantId::parse("u").unwrap(), &users[..1])
+            .await
+            .unwrap();
         assert_ne!(other[0].id, drawn[0].id, "a key belongs to a user of one tenant");
 
         sqlx::query("DELETE FROM user_keys WHERE user_id = 'bob' AND tenant_id = 't'")
@@ -126,6 +139,9 @@ mod tests {
             .unwrap();
         let found = keys.find(&[drawn[0].id, drawn[1].id]).await.unwrap();
         assert_eq!(found.iter().map(|k| k.id).collect::<Vec<_>>(), [drawn[1].id]);
-        assert_ne!(keys.current(&tenant, &users[..1]).await.unwrap()[0].id, drawn[0].id);
+        assert_ne!(
+            keys.current(&tenant, &users[..1]).await.unwrap()[0].id,
+            drawn[0].id
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use super::history::History;
 use super::logs::Watched;
@@ -15,6 +15,7 @@ on_both_logs! {
     eight_clients_through_one_node,
     eight_clients_through_two_nodes,
     many_conversations_at_once,
+    neither_of_two_nodes_starves_the_other,
 }
 
 async fn eight_clients_through_one_node(world: World) {
@@ -23,7 +24,10 @@ async fn eight_clients_through_one_node(world: World) {
 }
 
 async fn eight_clients_through_two_nodes(world: World) {
-    let logs = [Watched::new(world.log.clone()), Watched::new(world.log_of_another_node().await)];
+    let logs = [
+        Watched::new(world.log.clone()),
+        Watched::new(world.log_of_another_node().await),
+    ];
     let nodes = logs.clone().map(|log| world.node_on(log));
     let start = Instant::now();
     eight_clients(&world, &nodes, 1_000).await;
@@ -56,20 +60,39 @@ async fn eight_clients(world: &World, nodes: &[Node], each: usize) {
     eprintln!("{} messages in {:?}", CLIENTS.len() * each, start.elapsed());
 
     let history = History::of(world, &stream).await;
-    assert_eq!(history.texts().len(), CLIENTS.len() * each, "nothing is missing and nothing is there twice");
+    assert_eq!(
+        history.texts().len(),
+        CLIENTS.len() * each,
+        "nothing is missing and nothing is there twice"
+    );
     for (client, texts) in history.texts_by_sender() {
         let expected: Vec<_> = (0..each).map(|n| format!("{client} {n}")).collect();
         assert_eq!(texts, expected, "each client's own order is kept");
     }
     let told: HashSet<_> = done.iter().flatten().map(sent).collect();
-    assert_eq!(told.len(), CLIENTS.len() * each, "each client was told an ordinal of its own");
+    assert_eq!(
+        told.len(),
+        CLIENTS.len() * each,
+        "each client was told an ordinal of its own"
+    );
     for done in done.iter().flatten() {
-        let there = history.commits.iter().find(|commit| commit.sequence == done.position().sequence);
-        let ordinals = there.into_iter().flat_map(|commit| &commit.events).filter_map(|event| match &event.event {
-            eventstore::Event::Conversation(domain::conversation::Event::MessageSent(m)) => Some(m.ordinal.get()),
-            _ => None,
-        });
-        assert!(ordinals.into_iter().any(|ordinal| ordinal == sent(done)), "the position is the message's");
+        let there = history
+            .commits
+            .iter()
+            .find(|commit| commit.sequence == done.position().sequence);
+        let ordinals = there
+            .into_iter()
+            .flat_map(|commit| &commit.events)
+            .filter_map(|event| match &event.event {
+                eventstore::Event::Conversation(domain::conversation::Event::MessageSent(m)) => {
+                    Some(m.ordinal.get())
+                }
+                _ => None,
+            });
+        assert!(
+            ordinals.into_iter().any(|ordinal| ordinal == sent(done)),
+            "the position is the message's"
+        );
     }
 }
 
@@ -81,8 +104,10 @@ async fn many_conversations_at_once(world: World) {
         let (world, nodes, stream) = (Arc::clone(&world), nodes.clone(), conversation(n));
         tasks.push(tokio::spawn(async move {
             nodes[0].found(&stream, &["ann", "bob"]).await;
-            let (ann, bob) =
-                tokio::join!(nodes[0].send_many(&stream, "ann", 25), nodes[1].send_many(&stream, "bob", 25));
+            let (ann, bob) = tokio::join!(
+                nodes[0].send_many(&stream, "ann", 25),
+                nodes[1].send_many(&stream, "bob", 25)
+            );
             assert_eq!((ann.len(), bob.len()), (25, 25));
             assert_eq!(History::of(&world, &stream).await.texts().len(), 50);
         }));
@@ -90,4 +115,65 @@ async fn many_conversations_at_once(world: World) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// One node's clients send without a pause, each as soon as its last message is taken, and the other
+/// node's messages get through all the same.
+async fn neither_of_two_nodes_starves_the_other(world: World) {
+    let logs = [
+        Watched::new(world.log.clone()),
+        Watched::new(world.log_of_another_node().await),
+    ];
+    let nodes = logs.clone().map(|log| world.node_on(log));
+    let stream = conversation(1);
+    nodes[0].found(&stream, &CLIENTS).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let busy: Vec<_> = CLIENTS[..4]
+        .iter()
+        .map(|client| {
+            let (node, stream, stop) = (nodes[0].clone(), stream.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut sent = 0;
+                while !stop.load(SeqCst) {
+                    node.send(&stream, client, "hello").await.unwrap();
+                    sent += 1;
+                }
+                sent
+            })
+        })
+        .collect();
+    let others = CLIENTS[4..].iter().map(|client| {
+        let (node, stream) = (nodes[1].clone(), stream.clone());
+        tokio::spawn(async move {
+            let mut took = Vec::new();
+            for _ in 0..150 {
+                let start = Instant::now();
+                node.send(&stream, client, "hello").await.unwrap();
+                took.push(start.elapsed());
+            }
+            took
+        })
+    });
+    let mut took = Vec::new();
+    for other in others.collect::<Vec<_>>() {
+        took.extend(other.await.unwrap());
+    }
+    stop.store(true, SeqCst);
+    let mut sent = took.len();
+    for client in busy {
+        sent += client.await.unwrap();
+    }
+    took.sort();
+    eprintln!(
+        "busy {sent}, other: p50 {:?} p90 {:?} p99 {:?} max {:?}; appends {:?} conflicts {:?}",
+        took[300],
+        took[540],
+        took[594],
+        took[599],
+        logs.iter().map(|l| l.appends.load(SeqCst)).collect::<Vec<_>>(),
+        logs.iter().map(|l| l.conflicts.load(SeqCst)).collect::<Vec<_>>()
+    );
+    let slowest = took.into_iter().max().unwrap();
+    assert!(slowest < Duration::from_secs(5), "a message took {slowest:?}");
+    assert_eq!(History::of(&world, &stream).await.texts().len(), sent);
 }

@@ -37,10 +37,18 @@ impl History {
         let (mut version, mut ordinal, mut seen) = (0, 0, HashSet::new());
         for pair in self.commits.windows(2) {
             assert!(pair[0].sequence < pair[1].sequence, "commits out of order");
-            assert!(pair[0].time <= pair[1].time, "time went backwards at {}", pair[1].sequence);
+            assert!(
+                pair[0].time <= pair[1].time,
+                "time went backwards at {}",
+                pair[1].sequence
+            );
         }
         for commit in &self.commits {
-            assert!(seen.insert(commit.id.to_bytes()), "the commit at {} is there twice", commit.sequence);
+            assert!(
+                seen.insert(commit.id.to_bytes()),
+                "the commit at {} is there twice",
+                commit.sequence
+            );
             for event in &commit.events {
                 version += u64::from(!lane);
                 assert_eq!(event.version, version, "versions are contiguous");
@@ -50,7 +58,10 @@ impl History {
                 }
             }
         }
-        assert!(self.sizes.iter().all(|size| *size <= MAX_COMMIT_BYTES), "a commit is over the cap");
+        assert!(
+            self.sizes.iter().all(|size| *size <= MAX_COMMIT_BYTES),
+            "a commit is over the cap"
+        );
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
@@ -77,7 +88,10 @@ impl History {
     pub(super) fn texts_by_sender(&self) -> BTreeMap<&str, Vec<&str>> {
         let mut by_sender: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for message in self.messages() {
-            by_sender.entry(message.sender.as_str()).or_default().push(text(message));
+            by_sender
+                .entry(message.sender.as_str())
+                .or_default()
+                .push(text(message));
         }
         by_sender
     }
@@ -96,7 +110,8 @@ impl History {
     /// The state folded from every event.
     pub(super) fn state(&self) -> Conversation {
         let mut state = Conversation::default();
-        self.events().for_each(|event| Conversation::evolve(&mut state, event));
+        self.events()
+            .for_each(|event| Conversation::evolve(&mut state, event));
         state
     }
 }

@@ -59,7 +59,9 @@ async fn gone(log: &Arc<Watched>) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), all_gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), all_gone)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +73,9 @@ async fn idle_actors_go_and_come_again() {
     for n in 0..10 {
         node.found(&conversation(n), &["ann"]).await;
         node.send(&conversation(n), "ann", "hello").await.unwrap();
-        node.mark(&conversation(n), "ann", reads::Command::MarkRead(None)).await.unwrap();
+        node.mark(&conversation(n), "ann", reads::Command::MarkRead(None))
+            .await
+            .unwrap();
     }
     assert_eq!(Arc::strong_count(&log), holders + 20, "an actor and a lane each");
     tokio::time::sleep(Duration::from_secs(300)).await;
@@ -111,12 +115,23 @@ async fn a_database_that_hangs_holds_nobody_up_for_long() {
     world.facts.hangs.store(true, SeqCst);
     let start = tokio::time::Instant::now();
     let from_snapshot = world.node();
-    let repeated = from_snapshot.send_tagged(&stream, "ann", "hello", named).await.unwrap();
-    assert_eq!(repeated, Outcome::Repeated { position: original.position() });
+    let repeated = from_snapshot
+        .send_tagged(&stream, "ann", "hello", named)
+        .await
+        .unwrap();
+    assert_eq!(
+        repeated,
+        Outcome::Repeated {
+            position: original.position()
+        }
+    );
     assert!(snapshot.head > original.position().sequence);
     world.snapshots.hangs.store(true, SeqCst);
     let from_the_log = world.node();
-    from_the_log.send_tagged(&stream, "ann", "hello", tag("ann", "u", "")).await.unwrap();
+    from_the_log
+        .send_tagged(&stream, "ann", "hello", tag("ann", "u", ""))
+        .await
+        .unwrap();
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert_eq!(world.log.end(0).await.unwrap(), world.head(&stream).await);
 }

@@ -80,7 +80,11 @@ impl EventLog for Watched {
     }
 
     async fn read_stream(&self, stream: &Stream, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
-        if self.blind_reads.fetch_update(SeqCst, SeqCst, |blind| blind.checked_sub(1)).is_ok() {
+        if self
+            .blind_reads
+            .fetch_update(SeqCst, SeqCst, |blind| blind.checked_sub(1))
+            .is_ok()
+        {
             return Ok(Vec::new());
         }
         let records = self.log.read_stream(stream, after, limit).await?;
@@ -109,7 +113,10 @@ pub(super) struct MemoryLog {
 
 impl Default for MemoryLog {
     fn default() -> Self {
-        Self { epoch: Epoch::draw(), records: Mutex::default() }
+        Self {
+            epoch: Epoch::draw(),
+            records: Mutex::default(),
+        }
     }
 }
 
@@ -128,7 +135,10 @@ impl MemoryLog {
     }
 
     fn head_of(records: &[(Stream, CommitId, Bytes)], stream: &Stream) -> u64 {
-        records.iter().rposition(|(of, ..)| of == stream).map_or(0, |index| index as u64 + 1)
+        records
+            .iter()
+            .rposition(|(of, ..)| of == stream)
+            .map_or(0, |index| index as u64 + 1)
     }
 }
 
@@ -149,7 +159,9 @@ impl EventLog for MemoryLog {
             return Err(AppendError::Conflict);
         }
         records.push((append.stream, append.commit_id, append.payload));
-        Ok(Appended { sequence: records.len() as u64 })
+        Ok(Appended {
+            sequence: records.len() as u64,
+        })
     }
 
     async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {

@@ -20,6 +20,24 @@ on_both_logs! {
     an_append_that_arrives_late_is_there_once,
 }
 
+/// A log that remembers no commit ids leaves it all to the executor.
+mod memory {
+    #[tokio::test(start_paused = true)]
+    async fn the_own_commit_is_found_although_others_followed() {
+        super::the_own_commit_is_found_although_others_followed(super::World::in_memory()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_own_commit_is_found_although_the_tail_is_read_late() {
+        super::the_own_commit_is_found_although_the_tail_is_read_late(super::World::in_memory()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_append_that_arrives_late_is_there_once() {
+        super::an_append_that_arrives_late_is_there_once(super::World::in_memory()).await;
+    }
+}
+
 fn losing(log: Arc<dyn EventLog>, one_in: u32) -> Arc<LostAcks> {
     let log = LostAcks::new(log);
     log.lose_when(move |_| match rand::rng().random_range(0..one_in) {
@@ -32,7 +50,10 @@ fn losing(log: Arc<dyn EventLog>, one_in: u32) -> Arc<LostAcks> {
 }
 
 async fn at_random_under_load(world: World) {
-    let logs = [losing(world.log.clone(), 8), losing(world.log_of_another_node().await, 8)];
+    let logs = [
+        losing(world.log.clone(), 8),
+        losing(world.log_of_another_node().await, 8),
+    ];
     let nodes = logs.clone().map(|log| world.node_on(log));
     let stream = conversation(1);
     let clients = ["c0", "c1", "c2", "c3", "c4", "c5"];
@@ -45,7 +66,10 @@ async fn at_random_under_load(world: World) {
                 let text = format!("{client} {n}");
                 done.push(match n % 2 {
                     0 => node.send(&stream, client, &text).await.unwrap(),
-                    _ => node.send_tagged(&stream, client, &text, tag(client, &text, "")).await.unwrap(),
+                    _ => node
+                        .send_tagged(&stream, client, &text, tag(client, &text, ""))
+                        .await
+                        .unwrap(),
                 });
             }
             done
@@ -97,6 +121,7 @@ async fn the_own_commit_is_found_although_the_tail_is_read_late(world: World) {
     let stream = conversation(1);
     node.found(&stream, &["ann", "bob"]).await;
     for round in 0..3 {
+        node.state(&stream).await.unwrap();
         log.lose_next_answer_after({
             let (log, other, stream) = (log.clone(), other.clone(), stream.clone());
             async move {
@@ -128,6 +153,14 @@ async fn an_append_that_arrives_late_is_there_once(world: World) {
     let done = node.send_tagged(&stream, "ann", "three", named).await.unwrap();
     log.deliver_late().await;
     let repeated = other.send_tagged(&stream, "ann", "three", named).await.unwrap();
-    assert_eq!(repeated, Outcome::Repeated { position: done.position() });
-    assert_eq!(History::of(&world, &stream).await.texts(), ["one", "two", "three"]);
+    assert_eq!(
+        repeated,
+        Outcome::Repeated {
+            position: done.position()
+        }
+    );
+    assert_eq!(
+        History::of(&world, &stream).await.texts(),
+        ["one", "two", "three"]
+    );
 }

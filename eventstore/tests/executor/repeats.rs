@@ -38,8 +38,15 @@ async fn a_hundred_at_once(world: &World, nodes: &[Node; 2]) {
         let name = format!("t{round}");
         let same = tag("ann", &name, "hello");
         let sends = (0..100).map(|n| nodes[n % 2].send_tagged(&stream, "ann", &name, same));
-        let outcomes: Vec<Done> = join_all(sends).await.into_iter().map(|sent| sent.unwrap()).collect();
-        let appended = outcomes.iter().filter(|done| matches!(done, Outcome::Appended { .. })).count();
+        let outcomes: Vec<Done> = join_all(sends)
+            .await
+            .into_iter()
+            .map(|sent| sent.unwrap())
+            .collect();
+        let appended = outcomes
+            .iter()
+            .filter(|done| matches!(done, Outcome::Appended { .. }))
+            .count();
         assert_eq!(appended, 1, "one of them is the original");
         let positions: HashSet<_> = outcomes.iter().map(Outcome::position).collect();
         assert_eq!(positions.len(), 1, "all are told where the original is");
@@ -53,8 +60,16 @@ async fn assert_remembered(world: &World, node: &Node, named: CommandTag, origin
     let stream = conversation(1);
     let head = world.head(&stream).await;
     let repeated = node.send_tagged(&stream, "ann", "hello", named).await;
-    assert_eq!(repeated, Ok(Outcome::Repeated { position: original.position() }));
-    let other = CommandTag { fingerprint: tag("ann", "t", "another").fingerprint, ..named };
+    assert_eq!(
+        repeated,
+        Ok(Outcome::Repeated {
+            position: original.position()
+        })
+    );
+    let other = CommandTag {
+        fingerprint: tag("ann", "t", "another").fingerprint,
+        ..named
+    };
     assert_eq!(
         node.send_tagged(&stream, "ann", "another", other).await,
         Err(ExecuteError::AnotherPayload)
@@ -88,7 +103,11 @@ async fn much_later(world: World) {
 }
 
 async fn after_a_restart(world: World) {
-    let (stream, early, late) = (conversation(1), tag("ann", "early", "hello"), tag("ann", "late", "hello"));
+    let (stream, early, late) = (
+        conversation(1),
+        tag("ann", "early", "hello"),
+        tag("ann", "late", "hello"),
+    );
     let node = world.node();
     node.found(&stream, &["ann", "bob"]).await;
     let original = node.send_tagged(&stream, "ann", "hello", early).await.unwrap();

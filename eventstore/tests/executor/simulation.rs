@@ -99,7 +99,10 @@ impl EventLog for Faulty {
             return unknown();
         }
         if self.happens(self.faults.late_appends) {
-            let (log, delay) = (Arc::clone(&self.log), Duration::from_millis(self.chance.below(200)));
+            let (log, delay) = (
+                Arc::clone(&self.log),
+                Duration::from_millis(self.chance.below(200)),
+            );
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 let _ = log.append(append).await;
@@ -108,7 +111,11 @@ impl EventLog for Faulty {
         }
         let answer = self.log.append(append).await;
         self.chance.pause().await;
-        if self.happens(self.faults.lost_answers) { unknown() } else { answer }
+        if self.happens(self.faults.lost_answers) {
+            unknown()
+        } else {
+            answer
+        }
     }
 
     async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {
@@ -195,7 +202,9 @@ impl Cluster {
             world.facts.project(&*world.log, &world.codec, 0, behind).await;
             // What nodes hear of it may be late, or early.
             let heard = world.facts.checkpoint(0) + self.chance.below(10);
-            world.projected.set(0, heard.saturating_sub(self.chance.below(15)));
+            world
+                .projected
+                .set(0, heard.saturating_sub(self.chance.below(15)));
         }
     }
 
@@ -215,7 +224,12 @@ impl Cluster {
     }
 }
 
-async fn named_client(cluster: Arc<Cluster>, stream: Stream, actor: String, count: usize) -> Vec<(String, u64)> {
+async fn named_client(
+    cluster: Arc<Cluster>,
+    stream: Stream,
+    actor: String,
+    count: usize,
+) -> Vec<(String, u64)> {
     let mut done = Vec::new();
     for n in 0..count {
         let name = format!("{actor} {n}");
@@ -260,31 +274,53 @@ async fn guest(cluster: Arc<Cluster>, stream: Stream, rounds: usize) {
         cluster.insist(&stream, "guest", &name).await.unwrap();
         let leave = tag("guest", &format!("leave {round}"), "");
         loop {
-            match cluster.any().execute(&stream, "guest", Some(leave), command.clone()).await {
+            match cluster
+                .any()
+                .execute(&stream, "guest", Some(leave), command.clone())
+                .await
+            {
                 Ok(_) => break,
                 Err(ExecuteError::Unavailable(_) | ExecuteError::Overloaded) => cluster.chance.pause().await,
                 Err(error) => panic!("{error}"),
             }
         }
         let gone = cluster.insist(&stream, "guest", &format!("gone {round}")).await;
-        assert_eq!(gone, Err(ExecuteError::Refused(Error::NotFound)), "who has left writes no more");
+        assert_eq!(
+            gone,
+            Err(ExecuteError::Refused(Error::NotFound)),
+            "who has left writes no more"
+        );
     }
 }
 
 async fn simulate(seed: u64, nodes: usize, faults: Faults) {
     let cluster = Arc::new(Cluster::new(seed, nodes, faults));
     let stream = conversation(1);
-    cluster.world.node().found(&stream, &["ann", "bob", "cid", "dan"]).await;
+    cluster
+        .world
+        .node()
+        .found(&stream, &["ann", "bob", "cid", "dan"])
+        .await;
     let projecting = tokio::spawn({
         let cluster = Arc::clone(&cluster);
         async move { cluster.project().await }
     });
     let spawn_named = |actor: &str| {
-        tokio::spawn(named_client(Arc::clone(&cluster), stream.clone(), actor.to_owned(), 60))
+        tokio::spawn(named_client(
+            Arc::clone(&cluster),
+            stream.clone(),
+            actor.to_owned(),
+            60,
+        ))
     };
     let named = join_all(["ann", "bob"].map(spawn_named));
     let spawn_nameless = |actor: &str| {
-        tokio::spawn(nameless_client(Arc::clone(&cluster), stream.clone(), actor.to_owned(), 60))
+        tokio::spawn(nameless_client(
+            Arc::clone(&cluster),
+            stream.clone(),
+            actor.to_owned(),
+            60,
+        ))
     };
     let nameless = join_all(["cid", "dan"].map(spawn_nameless));
     let guest = tokio::spawn(guest(Arc::clone(&cluster), stream.clone(), 10));
@@ -299,13 +335,21 @@ async fn simulate(seed: u64, nodes: usize, faults: Faults) {
     let mut places: HashMap<&str, Vec<u64>> = HashMap::new();
     for commit in &history.commits {
         for event in &commit.events {
-            if let eventstore::Event::Conversation(domain::conversation::Event::MessageSent(m)) = &event.event {
-                places.entry(super::history::text(m)).or_default().push(commit.sequence);
+            if let eventstore::Event::Conversation(domain::conversation::Event::MessageSent(m)) = &event.event
+            {
+                places
+                    .entry(super::history::text(m))
+                    .or_default()
+                    .push(commit.sequence);
             }
         }
     }
     for (name, sequence) in named.into_iter().flat_map(Result::unwrap) {
-        assert_eq!(places.get(&*name), Some(&vec![sequence]), "{name} is where its client was told, once");
+        assert_eq!(
+            places.get(&*name),
+            Some(&vec![sequence]),
+            "{name} is where its client was told, once"
+        );
     }
     for (text, told) in nameless.into_iter().flat_map(Result::unwrap) {
         let there = places.get(&*text).cloned().unwrap_or_default();
@@ -319,7 +363,11 @@ async fn simulate(seed: u64, nodes: usize, faults: Faults) {
     }
     let node = cluster.world.node();
     cluster.world.projected.set(0, u64::MAX);
-    assert_eq!(node.state(&stream).await.unwrap(), history.state(), "snapshots tell the truth");
+    assert_eq!(
+        node.state(&stream).await.unwrap(),
+        history.state(),
+        "snapshots tell the truth"
+    );
 }
 
 proptest! {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use domain::ConversationId;
 use domain::conversation::{Command, Error, reads};
 use domain::testing::user;
-use domain::ConversationId;
 use eventstore::Stream;
 use eventstore::execute::{ExecuteError, Outcome};
 
@@ -73,7 +73,10 @@ async fn a_refusal_is_answered_while_another_node_appends_all_the_time(world: Wo
         let refused = other.send(&stream, "eve", "hello").await;
         assert_eq!(refused, Err(ExecuteError::Refused(Error::NotFound)));
         let unchanged = other.add(&stream, "ann", "ann").await;
-        assert!(matches!(unchanged, Ok(Outcome::Unchanged { .. })), "{unchanged:?}");
+        assert!(
+            matches!(unchanged, Ok(Outcome::Unchanged { .. })),
+            "{unchanged:?}"
+        );
     }
     let took = start.elapsed();
     stop.store(true, SeqCst);
@@ -110,8 +113,18 @@ async fn marking_as_read_through_a_stale_node(world: World) {
     fresh.found(&stream, &["ann", "bob"]).await;
     for n in 1..=20 {
         fresh.send(&stream, "ann", "hello").await.unwrap();
-        let marked = stale.mark(&stream, "bob", reads::Command::MarkRead(None)).await.unwrap();
-        let newest = reads::Event::ReadMarked { member: user("bob"), up_to: ordinal(n) };
-        assert_eq!(marked.event, Some(newest), "everything there is includes what another node took");
+        let marked = stale
+            .mark(&stream, "bob", reads::Command::MarkRead(None))
+            .await
+            .unwrap();
+        let newest = reads::Event::ReadMarked {
+            member: user("bob"),
+            up_to: ordinal(n),
+        };
+        assert_eq!(
+            marked.event,
+            Some(newest),
+            "everything there is includes what another node took"
+        );
     }
 }

@@ -43,7 +43,10 @@ impl Facts {
             let projected = shards.entry(shard).or_default();
             for commit in commits.into_iter().filter(|commit| commit.sequence <= up_to) {
                 for tag in commit.events.iter().filter_map(|event| event.command) {
-                    let fact = CommandFact { fingerprint: tag.fingerprint, sequence: commit.sequence };
+                    let fact = CommandFact {
+                        fingerprint: tag.fingerprint,
+                        sequence: commit.sequence,
+                    };
                     projected.commands.insert((commit.stream.clone(), tag.id), fact);
                 }
                 projected.checkpoint = commit.sequence;
@@ -60,7 +63,11 @@ impl Facts {
     }
 
     pub(super) fn checkpoint(&self, shard: u16) -> u64 {
-        self.shards.lock().unwrap().get(&shard).map_or(0, |projected| projected.checkpoint)
+        self.shards
+            .lock()
+            .unwrap()
+            .get(&shard)
+            .map_or(0, |projected| projected.checkpoint)
     }
 }
 
@@ -80,7 +87,9 @@ impl FactStore for Facts {
             return Err(FactsUnavailable("away on purpose".to_owned()));
         }
         let shards = self.shards.lock().unwrap();
-        let Some(projected) = shards.get(&shard) else { return Ok(Answer::default()) };
+        let Some(projected) = shards.get(&shard) else {
+            return Ok(Answer::default());
+        };
         let known = |id: &CommandId| Some((*id, *projected.commands.get(&(stream.clone(), *id))?));
         Ok(Answer {
             checkpoint: projected.checkpoint,
@@ -98,7 +107,11 @@ pub(super) struct Snapshots {
 
 impl Default for Snapshots {
     fn default() -> Self {
-        Self { kept: watch::Sender::new(HashMap::new()), away: false.into(), hangs: false.into() }
+        Self {
+            kept: watch::Sender::new(HashMap::new()),
+            away: false.into(),
+            hangs: false.into(),
+        }
     }
 }
 
@@ -111,9 +124,15 @@ impl Snapshots {
     pub(super) async fn at_version(&self, stream: &Stream, version: u64) -> Snapshot {
         let mut kept = self.kept.subscribe();
         let is_there = |kept: &HashMap<Stream, Snapshot>| {
-            kept.get(stream).is_some_and(|snapshot| snapshot.version >= version)
+            kept.get(stream)
+                .is_some_and(|snapshot| snapshot.version >= version)
         };
-        kept.wait_for(is_there).await.unwrap().get(stream).cloned().unwrap()
+        kept.wait_for(is_there)
+            .await
+            .unwrap()
+            .get(stream)
+            .cloned()
+            .unwrap()
     }
 
     /// Puts a snapshot there that nobody saved.
@@ -166,7 +185,9 @@ impl KeyStore for Keys {
         }
         let mut keys = self.keys.lock().unwrap();
         let key = |user: &UserId| {
-            keys.entry((tenant.clone(), user.clone())).or_insert_with(UserKey::draw).clone()
+            keys.entry((tenant.clone(), user.clone()))
+                .or_insert_with(UserKey::draw)
+                .clone()
         };
         Ok(users.iter().map(key).collect())
     }
@@ -175,6 +196,13 @@ impl KeyStore for Keys {
         if self.away.load(SeqCst) {
             return Err(KeysUnavailable("away on purpose".to_owned()));
         }
-        Ok(self.keys.lock().unwrap().values().filter(|key| ids.contains(&key.id)).cloned().collect())
+        Ok(self
+            .keys
+            .lock()
+            .unwrap()
+            .values()
+            .filter(|key| ids.contains(&key.id))
+            .cloned()
+            .collect())
     }
 }

@@ -22,7 +22,16 @@ async fn append_unknown(world: &World, stream: &Stream, id: u8) {
     let commit_id = CommitId::from_bytes([id; 16]);
     let event = r#"{"type":"chat.message.vanished.v7","version":9,"data":{}}"#;
     let payload = format!(r#"{{"v":1,"id":"{commit_id}","time":1,"events":[{event}]}}"#).into();
-    world.log.append(Append { stream: stream.clone(), expected, commit_id, payload }).await.unwrap();
+    world
+        .log
+        .append(Append {
+            stream: stream.clone(),
+            expected,
+            commit_id,
+            payload,
+        })
+        .await
+        .unwrap();
 }
 
 fn is_undecodable<T, E>(result: &Result<T, ExecuteError<E>>) -> bool {
@@ -41,7 +50,9 @@ async fn a_stream_that_cannot_be_decoded_stands_still(world: World) {
         assert!(is_undecodable(&node.send(&broken, "ann", "hello").await));
         assert!(is_undecodable(&node.send(&broken, "eve", "hello").await));
         assert!(is_undecodable(&node.state(&broken).await));
-        assert!(is_undecodable(&node.mark(&broken, "ann", reads::Command::MarkRead(None)).await));
+        assert!(is_undecodable(
+            &node.mark(&broken, "ann", reads::Command::MarkRead(None)).await
+        ));
         node.send(&sound, "ann", "hello").await.unwrap();
     }
     assert_eq!(world.head(&broken).await, head, "nothing is appended to it");
@@ -71,8 +82,14 @@ async fn a_lane_of_marks_that_cannot_be_decoded_stands_still() {
     node.send(&stream, "ann", "hello").await.unwrap();
     append_unknown(&world, &lane(&stream), 1).await;
     let head = world.head(&lane(&stream)).await;
-    assert!(is_undecodable(&node.mark(&stream, "ann", reads::Command::MarkRead(None)).await));
-    assert_eq!(world.head(&lane(&stream)).await, head, "nothing is appended to it");
+    assert!(is_undecodable(
+        &node.mark(&stream, "ann", reads::Command::MarkRead(None)).await
+    ));
+    assert_eq!(
+        world.head(&lane(&stream)).await,
+        head,
+        "nothing is appended to it"
+    );
 }
 
 #[tokio::test]
@@ -92,5 +109,8 @@ async fn keys_that_are_away_are_no_damage() {
     keys.away.store(false, SeqCst);
     node.send(&stream, "bob", "two").await.unwrap();
     cold.node().send(&stream, "ann", "three").await.unwrap();
-    assert_eq!(super::history::History::of(&world, &stream).await.texts(), ["one", "two", "three"]);
+    assert_eq!(
+        super::history::History::of(&world, &stream).await.texts(),
+        ["one", "two", "three"]
+    );
 }

@@ -10,7 +10,9 @@ use domain::values::{Content, GroupName};
 use domain::{ClientId, CommandId, ConversationId, Fingerprint, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::contract::nats::NatsServer;
 use eventstore::embedded::EmbeddedLog;
-use eventstore::execute::{Conversations, ExecuteError, Executor, Marked, Outcome, Ports, ReadMarks, Request};
+use eventstore::execute::{
+    Conversations, ExecuteError, Executor, Marked, Outcome, Ports, ReadMarks, Request,
+};
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog};
 use eventstore::sealing::KeyStore;
 use eventstore::sealing::sqlite::SqliteKeys;
@@ -57,7 +59,14 @@ impl World {
         let server = NatsServer::start().await;
         let log = jetstream_log(&server).await;
         let keys = SqliteKeys::open(&folder.path().join("keys.db")).await.unwrap();
-        Self::of(log, Arc::new(keys), Site::JetStream { server, _folder: folder })
+        Self::of(
+            log,
+            Arc::new(keys),
+            Site::JetStream {
+                server,
+                _folder: folder,
+            },
+        )
     }
 
     /// A world without I/O, for tests that decide what time it is.
@@ -111,7 +120,10 @@ impl World {
             max_lag: self.max_lag,
             clock: Arc::new(move || Timestamp::from_millis(clock.load(SeqCst))),
         });
-        Node { reads: Arc::new(ReadMarks::new(Arc::clone(&conversations))), conversations }
+        Node {
+            reads: Arc::new(ReadMarks::new(Arc::clone(&conversations))),
+            conversations,
+        }
     }
 
     pub(super) async fn head(&self, stream: &Stream) -> u64 {
@@ -144,13 +156,21 @@ impl Node {
         tag: Option<CommandTag>,
         command: Command,
     ) -> Result<Done> {
-        let request = Request { command, actor: Some(user(actor)), tag, trace: Trace::default() };
+        let request = Request {
+            command,
+            actor: Some(user(actor)),
+            tag,
+            trace: Trace::default(),
+        };
         self.conversations.execute(stream, request).await
     }
 
     /// Founds a group whose first member is its owner.
     pub(super) async fn found(&self, stream: &Stream, members: &[&str]) -> Done {
-        let command = Command::CreateGroup { members: users(&members[1..]), about: about() };
+        let command = Command::CreateGroup {
+            members: users(&members[1..]),
+            about: about(),
+        };
         self.execute(stream, members[0], None, command).await.unwrap()
     }
 
@@ -158,34 +178,66 @@ impl Node {
         self.execute(stream, actor, None, message(text)).await
     }
 
-    pub(super) async fn send_tagged(&self, stream: &Stream, actor: &str, text: &str, tag: CommandTag) -> Result<Done> {
+    pub(super) async fn send_tagged(
+        &self,
+        stream: &Stream,
+        actor: &str,
+        text: &str,
+        tag: CommandTag,
+    ) -> Result<Done> {
         self.execute(stream, actor, Some(tag), message(text)).await
     }
 
     /// Sends so many messages, many of them at once and yet in their order.
     pub(super) async fn send_many(&self, stream: &Stream, actor: &str, count: usize) -> Vec<Done> {
-        let sends = (0..count).map(|n| async move { self.send(stream, actor, &format!("{actor} {n}")).await });
-        stream::iter(sends).buffered(64).map(|sent| sent.unwrap()).collect().await
+        let sends =
+            (0..count).map(|n| async move { self.send(stream, actor, &format!("{actor} {n}")).await });
+        stream::iter(sends)
+            .buffered(64)
+            .map(|sent| sent.unwrap())
+            .collect()
+            .await
     }
 
     pub(super) async fn add(&self, stream: &Stream, actor: &str, member: &str) -> Result<Done> {
-        let command = Command::AddMembers { members: users(&[member]), role: Role::Member };
+        let command = Command::AddMembers {
+            members: users(&[member]),
+            role: Role::Member,
+        };
         self.execute(stream, actor, None, command).await
     }
 
     pub(super) async fn import(&self, stream: &Stream, lines: Vec<ImportedLine>) -> Result<Done> {
-        let command = Command::Import { about: about(), lines };
-        let request = Request { command, actor: None, tag: None, trace: Trace::default() };
+        let command = Command::Import {
+            about: about(),
+            lines,
+        };
+        let request = Request {
+            command,
+            actor: None,
+            tag: None,
+            trace: Trace::default(),
+        };
         self.conversations.execute(stream, request).await
     }
 
-    pub(super) async fn mark(&self, stream: &Stream, member: &str, command: reads::Command) -> Result<Marked> {
-        self.reads.mark(stream, &user(member), command, Trace::default()).await
+    pub(super) async fn mark(
+        &self,
+        stream: &Stream,
+        member: &str,
+        command: reads::Command,
+    ) -> Result<Marked> {
+        self.reads
+            .mark(stream, &user(member), command, Trace::default())
+            .await
     }
 
     /// The state that a full look at the log gives.
     pub(super) async fn state(&self, stream: &Stream) -> Result<Conversation> {
-        self.conversations.confirmed(stream).await.map(|confirmed| confirmed.state)
+        self.conversations
+            .confirmed(stream)
+            .await
+            .map(|confirmed| confirmed.state)
     }
 }
 
@@ -199,7 +251,9 @@ pub(super) fn conversation(n: u64) -> Stream {
 
 /// The lane of read marks beside a conversation.
 pub(super) fn lane(conversation: &Stream) -> Stream {
-    let Stream::Conversation(tenant, id) = conversation else { panic!("not a conversation") };
+    let Stream::Conversation(tenant, id) = conversation else {
+        panic!("not a conversation")
+    };
     Stream::Reads(tenant.clone(), *id)
 }
 
@@ -208,11 +262,19 @@ pub(super) fn users(names: &[&str]) -> Vec<UserId> {
 }
 
 pub(super) fn about() -> GroupInfo {
-    GroupInfo { name: GroupName::parse("team").unwrap(), description: None, avatar: None }
+    GroupInfo {
+        name: GroupName::parse("team").unwrap(),
+        description: None,
+        avatar: None,
+    }
 }
 
 pub(super) fn message(text: &str) -> Command {
-    Command::SendMessage { content: Content::parse(text).unwrap(), reply_to: None, client_id: None }
+    Command::SendMessage {
+        content: Content::parse(text).unwrap(),
+        reply_to: None,
+        client_id: None,
+    }
 }
 
 pub(super) fn imported(line: u64, sender: &str, text: &str) -> ImportedLine {
@@ -240,7 +302,11 @@ pub(super) fn ordinal(number: u64) -> Ordinal {
 
 /// The ordinal of the one message that was sent.
 pub(super) fn sent(done: &Done) -> u64 {
-    let Outcome::Appended { events, .. } = done else { panic!("not appended: {done:?}") };
-    let [Event::MessageSent(message)] = &events[..] else { panic!("not one message: {events:?}") };
+    let Outcome::Appended { events, .. } = done else {
+        panic!("not appended: {done:?}")
+    };
+    let [Event::MessageSent(message)] = &events[..] else {
+        panic!("not one message: {events:?}")
+    };
     message.ordinal.get()
 }

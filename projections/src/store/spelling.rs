@@ -56,7 +56,10 @@ mod tests {
         for one in [Role::Member, Role::Moderator, Role::Admin] {
             assert_eq!(role(role_text(one)).unwrap(), one);
         }
-        assert_eq!(message_kind(MessageKind::Text.as_str()).unwrap(), MessageKind::Text);
+        assert_eq!(
+            message_kind(MessageKind::Text.as_str()).unwrap(),
+            MessageKind::Text
+        );
         assert!(kind("group").is_err() && role("").is_err() && message_kind("text").is_err());
     }
 }

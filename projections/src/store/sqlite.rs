@@ -120,7 +120,10 @@ impl SqliteReadModel {
     async fn reader(&self) -> Result<Reader<'_>, StoreError> {
         let live = self.live().await?;
         let connection = live.readers.acquire().await.map_err(store_error)?;
-        Ok(Reader { connection, _live: live })
+        Ok(Reader {
+            connection,
+            _live: live,
+        })
     }
 }
 
@@ -154,7 +157,13 @@ impl ReadModel for SqliteReadModel {
         limit: u32,
         cursor: Option<ListCursor>,
     ) -> Result<ConversationPage, StoreError> {
-        read::conversations(&mut self.reader().await?.connection, (tenant, user), limit, cursor).await
+        read::conversations(
+            &mut self.reader().await?.connection,
+            (tenant, user),
+            limit,
+            cursor,
+        )
+        .await
     }
 
     async fn conversation(
@@ -173,7 +182,13 @@ impl ReadModel for SqliteReadModel {
         conversation: ConversationId,
         range: MessageRange,
     ) -> Result<Option<MessagePage>, StoreError> {
-        read::messages(&mut self.reader().await?.connection, (tenant, user), conversation, range).await
+        read::messages(
+            &mut self.reader().await?.connection,
+            (tenant, user),
+            conversation,
+            range,
+        )
+        .await
     }
 
     async fn hydrate(
@@ -234,7 +249,9 @@ impl FactStore for SqliteReadModel {
     ) -> Result<Facts, FactsUnavailable> {
         let away = |error: StoreError| FactsUnavailable(error.to_string());
         let mut reader = self.reader().await.map_err(away)?;
-        facts::facts(&mut reader.connection, shard, stream, commands).await.map_err(away)
+        facts::facts(&mut reader.connection, shard, stream, commands)
+            .await
+            .map_err(away)
     }
 }
 
@@ -243,14 +260,18 @@ impl SnapshotStore for SqliteReadModel {
     async fn load(&self, stream: &Stream) -> Result<Option<Snapshot>, SnapshotsUnavailable> {
         let away = |error: StoreError| SnapshotsUnavailable(error.to_string());
         let mut reader = self.reader().await.map_err(away)?;
-        facts::load_snapshot(&mut reader.connection, stream).await.map_err(away)
+        facts::load_snapshot(&mut reader.connection, stream)
+            .await
+            .map_err(away)
     }
 
     async fn save(&self, stream: &Stream, snapshot: &Snapshot) -> Result<(), SnapshotsUnavailable> {
         let away = |error: StoreError| SnapshotsUnavailable(error.to_string());
         let live = self.live().await.map_err(away)?;
         let mut writer = live.writer.lock().await;
-        facts::save_snapshot(&mut writer, stream, snapshot).await.map_err(away)
+        facts::save_snapshot(&mut writer, stream, snapshot)
+            .await
+            .map_err(away)
     }
 }
 
@@ -273,5 +294,9 @@ fn store_error(error: sqlx::Error) -> StoreError {
     let is_damage = is_no_database(&error)
         || matches!(result_code(&error), Some(CONSTRAINT | MISMATCH))
         || matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
-    if is_damage { StoreError::Damaged(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
+    if is_damage {
+        StoreError::Damaged(error.to_string())
+    } else {
+        StoreError::Unavailable(error.to_string())
+    }
 }

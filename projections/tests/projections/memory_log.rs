@@ -5,12 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use eventstore::log::{
-    Append, AppendError, Appended, Epoch, EventLog, Expected, ReadError, Record,
-};
+use eventstore::log::{Append, AppendError, Appended, Epoch, EventLog, Expected, ReadError, Record};
 use eventstore::subject::Stream;
-use futures::stream::{self, BoxStream};
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -18,7 +16,7 @@ use tokio::sync::watch;
 const PAGE: usize = 512;
 
 /// A log that is gone with the process.
-pub struct MemoryLog {
+pub(crate) struct MemoryLog {
     epoch: Epoch,
     shards: Arc<[Shard]>,
     /// How many reads fail before one succeeds again.
@@ -38,8 +36,11 @@ struct Records {
 
 impl MemoryLog {
     /// An empty log.
-    pub fn new(shards: u16) -> Self {
-        let shard = || Shard { records: Mutex::default(), end: watch::Sender::new(0) };
+    pub(crate) fn new(shards: u16) -> Self {
+        let shard = || Shard {
+            records: Mutex::default(),
+            end: watch::Sender::new(0),
+        };
         Self {
             epoch: Epoch::draw(),
             shards: (0..shards).map(|_| shard()).collect(),
@@ -49,18 +50,26 @@ impl MemoryLog {
 
     /// Makes the next reads fail.
     #[allow(dead_code, reason = "not every user of this file needs it")]
-    pub fn fail_reads(&self, count: u32) {
+    pub(crate) fn fail_reads(&self, count: u32) {
         *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = count;
     }
 
     /// Appends whatever it is, and answers its sequence.
-    pub fn push(&self, stream: Stream, payload: bytes::Bytes) -> u64 {
+    pub(crate) fn push(&self, stream: Stream, payload: bytes::Bytes) -> u64 {
         let number = self.shard_of(&stream);
         let shard = &self.shards[usize::from(number)];
         let mut records = shard.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let sequence = records.all.last().map_or(1, |last| last.sequence + 1 + u64::from(payload[0] % 2));
+        let sequence = records
+            .all
+            .last()
+            .map_or(1, |last| last.sequence + 1 + u64::from(payload[0] % 2));
         records.heads.insert(stream.clone(), sequence);
-        records.all.push(Record { shard: number, sequence, stream, payload });
+        records.all.push(Record {
+            shard: number,
+            sequence,
+            stream,
+            payload,
+        });
         drop(records);
         shard.end.send_replace(sequence);
         sequence
@@ -95,11 +104,16 @@ impl EventLog for MemoryLog {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let head = self.head(&append.stream).await.map_err(|e| AppendError::Unavailable(e.to_string()))?;
+        let head = self
+            .head(&append.stream)
+            .await
+            .map_err(|e| AppendError::Unavailable(e.to_string()))?;
         if append.expected != Expected::Any && append.expected != Expected::Head(head) {
             return Err(AppendError::Conflict);
         }
-        Ok(Appended { sequence: self.push(append.stream, append.payload) })
+        Ok(Appended {
+            sequence: self.push(append.stream, append.payload),
+        })
     }
 
     async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {
@@ -110,7 +124,11 @@ impl EventLog for MemoryLog {
 
     async fn read_stream(&self, stream: &Stream, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
         let records = self.shards[usize::from(self.shard_of(stream))].after(after, usize::MAX);
-        Ok(records.into_iter().filter(|record| record.stream == *stream).take(limit).collect())
+        Ok(records
+            .into_iter()
+            .filter(|record| record.stream == *stream)
+            .take(limit)
+            .collect())
     }
 
     async fn read(&self, shard: u16, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {

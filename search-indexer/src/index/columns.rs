@@ -74,7 +74,9 @@ impl Columns {
         let mut conversations = Vec::with_capacity(self.conversation.count());
         let mut terms = self.conversation.strings.dictionary().stream()?;
         while terms.advance() {
-            let id = std::str::from_utf8(terms.key()).ok().and_then(|id| id.parse().ok());
+            let id = std::str::from_utf8(terms.key())
+                .ok()
+                .and_then(|id| id.parse().ok());
             conversations.push(id.ok_or_else(|| damaged("a conversation's id is malformed"))?);
         }
         Ok(self.conversations.get_or_init(|| conversations))
@@ -83,7 +85,10 @@ impl Columns {
 
 impl Terms {
     fn open(reader: &SegmentReader, field: &str) -> Result<Self, TantivyError> {
-        let strings = reader.fast_fields().str(field)?.ok_or_else(|| damaged("a column is missing"))?;
+        let strings = reader
+            .fast_fields()
+            .str(field)?
+            .ok_or_else(|| damaged("a column is missing"))?;
         let numbers = strings.ords().clone().first_or_default_col(0);
         Ok(Self { strings, numbers })
     }
@@ -107,10 +112,17 @@ impl Terms {
     /// When the dictionary cannot be read, or does not have them.
     pub(crate) fn strings_of(&self, numbers: &[u64]) -> Result<Vec<String>, TantivyError> {
         let mut strings = Vec::with_capacity(numbers.len());
-        let found = self.strings.dictionary().sorted_ords_to_term_cb(numbers, |term| {
-            strings.push(String::from_utf8_lossy(term).into_owned());
-        })?;
-        if found { Ok(strings) } else { Err(damaged("a term is missing")) }
+        let found = self
+            .strings
+            .dictionary()
+            .sorted_ords_to_term_cb(numbers, |term| {
+                strings.push(String::from_utf8_lossy(term).into_owned());
+            })?;
+        if found {
+            Ok(strings)
+        } else {
+            Err(damaged("a term is missing"))
+        }
     }
 }
 

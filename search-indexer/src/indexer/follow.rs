@@ -90,7 +90,14 @@ impl Follower {
         cancel: CancellationToken,
         asked: mpsc::Receiver<oneshot::Sender<()>>,
     ) -> Self {
-        Self { log, cancel, codec, progress, asked, taken: 0 }
+        Self {
+            log,
+            cancel,
+            codec,
+            progress,
+            asked,
+            taken: 0,
+        }
     }
 
     /// How many records were taken in, over all stretches.
@@ -154,8 +161,12 @@ impl Follower {
 
     fn records(&self, writer: &Writer) -> impl Stream<Item = Result<Vec<Record>, Failure>> + use<> {
         let shards = (0..self.log.shards()).map(|shard| {
-            let checkpoint = writer.checkpoints().iter().find(|checkpoint| checkpoint.shard == shard);
-            self.log.follow(shard, checkpoint.map_or(0, |checkpoint| checkpoint.sequence))
+            let checkpoint = writer
+                .checkpoints()
+                .iter()
+                .find(|checkpoint| checkpoint.shard == shard);
+            self.log
+                .follow(shard, checkpoint.map_or(0, |checkpoint| checkpoint.sequence))
         });
         // A shard whose stream ends would fall silent among the others: it says so.
         let end = || futures::stream::iter([Err(Failure::LogEnded)]);
@@ -166,10 +177,18 @@ impl Follower {
         let (commits, failure) = match self.codec.decode(records).await {
             Ok(commits) => (commits, None),
             // What stands before the record that cannot be decoded is taken in.
-            Err(DecodeError::Undecodable { shard, sequence, detail }) => {
+            Err(DecodeError::Undecodable {
+                shard,
+                sequence,
+                detail,
+            }) => {
                 let good = |record: &&Record| record.shard != shard || record.sequence != sequence;
                 let good: Vec<_> = records.iter().take_while(good).cloned().collect();
-                let failure = DecodeError::Undecodable { shard, sequence, detail };
+                let failure = DecodeError::Undecodable {
+                    shard,
+                    sequence,
+                    detail,
+                };
                 (self.codec.decode(&good).await?, Some(failure))
             }
             Err(failure) => return Err(failure.into()),
@@ -203,7 +222,11 @@ struct Schedule {
 
 impl Schedule {
     fn new() -> Self {
-        Self { not_before: Instant::now(), changed: None, moved: None }
+        Self {
+            not_before: Instant::now(),
+            changed: None,
+            moved: None,
+        }
     }
 
     fn took(&mut self, writer: &Writer) {

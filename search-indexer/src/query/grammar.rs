@@ -62,7 +62,10 @@ mod tests {
     }
 
     fn clause(terms: &[(usize, &str)]) -> Clause {
-        terms.iter().map(|(position, term)| (*position, (*term).to_owned())).collect()
+        terms
+            .iter()
+            .map(|(position, term)| (*position, (*term).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -80,16 +83,22 @@ mod tests {
 
     #[test]
     fn a_quote_that_is_never_closed_is_ignored() {
-        assert_eq!(clauses("\"a b\" \"c d"), [
-            clause(&[(0, "a"), (1, "b")]),
-            clause(&[(0, "c")]),
-            clause(&[(0, "d")])
-        ]);
+        assert_eq!(
+            clauses("\"a b\" \"c d"),
+            [
+                clause(&[(0, "a"), (1, "b")]),
+                clause(&[(0, "c")]),
+                clause(&[(0, "d")])
+            ]
+        );
     }
 
     #[test]
     fn characters_without_spaces_stay_together() {
-        assert_eq!(clauses("x 日本語"), [clause(&[(0, "x")]), clause(&[(0, "日本"), (1, "本語")])]);
+        assert_eq!(
+            clauses("x 日本語"),
+            [clause(&[(0, "x")]), clause(&[(0, "日本"), (1, "本語")])]
+        );
     }
 
     #[test]
@@ -101,12 +110,18 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused() {
-        assert_eq!(parse(&"é".repeat(MAX_QUERY_CHARS + 1)), Err(SearchError::QueryTooLong));
+        assert_eq!(
+            parse(&"é".repeat(MAX_QUERY_CHARS + 1)),
+            Err(SearchError::QueryTooLong)
+        );
         assert!(parse(&"é".repeat(MAX_QUERY_CHARS)).is_ok());
         let words = |count: usize| (0..count).map(|n| format!("w{n} ")).collect::<String>();
         assert_eq!(parse(&words(MAX_QUERY_TERMS + 1)), Err(SearchError::TooManyWords));
         assert!(parse(&words(MAX_QUERY_TERMS)).is_ok());
-        assert!(parse(&"same ".repeat(MAX_QUERY_TERMS + 1)).is_ok(), "a word counts once");
+        assert!(
+            parse(&"same ".repeat(MAX_QUERY_TERMS + 1)).is_ok(),
+            "a word counts once"
+        );
     }
 
     proptest! {

@@ -50,12 +50,22 @@ impl Collector for Matches {
     type Fruit = Found;
     type Child = SegmentMatches;
 
-    fn for_segment(&self, segment: SegmentOrdinal, _reader: &SegmentReader) -> tantivy::Result<SegmentMatches> {
+    fn for_segment(
+        &self,
+        segment: SegmentOrdinal,
+        _reader: &SegmentReader,
+    ) -> tantivy::Result<SegmentMatches> {
         let columns = self.snapshot.columns.get(segment as usize);
-        let columns = columns.ok_or_else(|| TantivyError::InternalError("a segment without columns".to_owned()))?;
+        let columns =
+            columns.ok_or_else(|| TantivyError::InternalError("a segment without columns".to_owned()))?;
         Ok(SegmentMatches {
             total: 0,
-            newest: Newest { segment, below: self.below, keep: self.keep, places: Vec::new() },
+            newest: Newest {
+                segment,
+                below: self.below,
+                keep: self.keep,
+                places: Vec::new(),
+            },
             by_kind: Counts::of(columns.kind.count()),
             by_user: Counts::of(columns.user.count()),
             by_conversation: Counts::of(columns.conversation.count()),
@@ -75,21 +85,36 @@ impl Collector for Matches {
             total += segment.total;
             newest.extend(segment.newest.places);
             let columns = &segment.columns;
-            segment.by_kind.merge_into(&mut kinds, |numbers| columns.kind.strings_of(numbers))?;
-            segment.by_user.merge_into(&mut users, |numbers| columns.user.strings_of(numbers))?;
+            segment
+                .by_kind
+                .merge_into(&mut kinds, |numbers| columns.kind.strings_of(numbers))?;
+            segment
+                .by_user
+                .merge_into(&mut users, |numbers| columns.user.strings_of(numbers))?;
             let known = columns.conversations()?;
-            segment.by_conversation.merge_into(&mut conversations, |numbers| {
-                Ok(numbers.iter().filter_map(|number| known.get(usize::try_from(*number).ok()?).copied()).collect())
-            })?;
+            segment
+                .by_conversation
+                .merge_into(&mut conversations, |numbers| {
+                    Ok(numbers
+                        .iter()
+                        .filter_map(|number| known.get(usize::try_from(*number).ok()?).copied())
+                        .collect())
+                })?;
         }
         newest.sort_unstable_by_key(|place: &Place| Reverse(place.rank));
         newest.truncate(self.keep);
         let facets = Facets {
             by_type: by_frequency(kinds, |name| kind(name), |kind| kind.as_str().to_owned())?,
             by_user: by_frequency(users, |user| UserId::parse(user).ok(), UserId::clone)?,
-            by_conversation: by_frequency(conversations, Some, |conversation: &ConversationId| *conversation)?,
+            by_conversation: by_frequency(conversations, Some, |conversation: &ConversationId| {
+                *conversation
+            })?,
         };
-        Ok(Found { total, facets, newest })
+        Ok(Found {
+            total,
+            facets,
+            newest,
+        })
     }
 }
 
@@ -137,7 +162,8 @@ impl SegmentCollector for SegmentMatches {
             let values = &mut values[..documents.len()];
             self.by_kind.count(&self.columns.kind.numbers, documents, values);
             self.by_user.count(&self.columns.user.numbers, documents, values);
-            self.by_conversation.count(&self.columns.conversation.numbers, documents, values);
+            self.by_conversation
+                .count(&self.columns.conversation.numbers, documents, values);
             self.columns.rank.get_vals(documents, values);
             for (document, rank) in documents.iter().zip(values) {
                 self.newest.offer(*document, *rank);
@@ -162,7 +188,11 @@ struct Newest {
 impl Newest {
     fn offer(&mut self, document: DocId, rank: u64) {
         if rank < self.below {
-            self.places.push(Place { rank, segment: self.segment, document });
+            self.places.push(Place {
+                rank,
+                segment: self.segment,
+                document,
+            });
             if self.places.len() == 2 * self.keep {
                 self.cut();
             }
@@ -171,7 +201,8 @@ impl Newest {
 
     fn cut(&mut self) {
         if self.places.len() > self.keep {
-            self.places.select_nth_unstable_by_key(self.keep - 1, |place| Reverse(place.rank));
+            self.places
+                .select_nth_unstable_by_key(self.keep - 1, |place| Reverse(place.rank));
             self.places.truncate(self.keep);
         }
     }
@@ -193,7 +224,10 @@ impl Counts {
         }
         numbers.get_vals(documents, values);
         for number in values {
-            if let Some(count) = usize::try_from(*number).ok().and_then(|number| self.0.get_mut(number)) {
+            if let Some(count) = usize::try_from(*number)
+                .ok()
+                .and_then(|number| self.0.get_mut(number))
+            {
                 *count += 1;
             }
         }
@@ -204,8 +238,11 @@ impl Counts {
         all: &mut HashMap<N, u64>,
         names_of: impl FnOnce(&[u64]) -> tantivy::Result<Vec<N>>,
     ) -> tantivy::Result<()> {
-        let (numbers, counts): (Vec<u64>, Vec<u32>) =
-            (0..).zip(&self.0).filter(|(_, count)| **count > 0).map(|(number, count)| (number, *count)).unzip();
+        let (numbers, counts): (Vec<u64>, Vec<u32>) = (0..)
+            .zip(&self.0)
+            .filter(|(_, count)| **count > 0)
+            .map(|(number, count)| (number, *count))
+            .unzip();
         for (name, count) in names_of(&numbers)?.into_iter().zip(counts) {
             *all.entry(name).or_default() += u64::from(count);
         }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use domain::{ConversationId, TenantId};
+use tantivy::columnar::ColumnValues;
+use tantivy::query::AllScorer;
 use tantivy::query::Query;
 use tantivy::query::doc_predicate_query::{
     ConstOrVariableSegmentPredicate, DocPredicate, DocPredicateQuery, SegmentDocPredicate,
 };
-use tantivy::columnar::ColumnValues;
-use tantivy::query::AllScorer;
 use tantivy::{DocId, SegmentReader, TantivyError};
 
 use super::{SearchError, SearchRequest};
@@ -33,9 +33,17 @@ impl Scope {
     ) -> Self {
         let (from, before) = (request.filters.sent_from, request.filters.sent_before);
         let sent = (from.is_some() || before.is_some()).then(|| {
-            (from.map_or(i64::MIN, |t| t.as_millis()), before.map_or(i64::MAX, |t| t.as_millis()))
+            (
+                from.map_or(i64::MIN, |t| t.as_millis()),
+                before.map_or(i64::MAX, |t| t.as_millis()),
+            )
         });
-        Self { snapshot: Arc::clone(snapshot), tenant: request.tenant.clone(), conversations, sent }
+        Self {
+            snapshot: Arc::clone(snapshot),
+            tenant: request.tenant.clone(),
+            conversations,
+            sent,
+        }
     }
 
     /// The scope as queries that must all match.
@@ -77,13 +85,22 @@ impl DocPredicate for Scope {
         &self,
         reader: &SegmentReader,
     ) -> tantivy::Result<ConstOrVariableSegmentPredicate<SegmentScope>> {
-        const NOTHING: ConstOrVariableSegmentPredicate<SegmentScope> = ConstOrVariableSegmentPredicate::Const(false);
+        const NOTHING: ConstOrVariableSegmentPredicate<SegmentScope> =
+            ConstOrVariableSegmentPredicate::Const(false);
         let Some(columns) = self.snapshot.columns_of(reader.segment_id()) else {
-            return Err(TantivyError::InternalError("a segment without columns".to_owned()));
+            return Err(TantivyError::InternalError(
+                "a segment without columns".to_owned(),
+            ));
         };
-        let Some(tenant) = columns.tenant.number_of(self.tenant.as_str())? else { return Ok(NOTHING) };
-        let Some(conversations) = self.numbers_in(columns)? else { return Ok(NOTHING) };
-        let sent = self.sent.map(|(from, before)| (Arc::clone(&columns.sent_at), from, before));
+        let Some(tenant) = columns.tenant.number_of(self.tenant.as_str())? else {
+            return Ok(NOTHING);
+        };
+        let Some(conversations) = self.numbers_in(columns)? else {
+            return Ok(NOTHING);
+        };
+        let sent = self
+            .sent
+            .map(|(from, before)| (Arc::clone(&columns.sent_at), from, before));
         let predicate = SegmentScope {
             tenant,
             tenants: Arc::clone(&columns.tenant.numbers),
@@ -92,7 +109,10 @@ impl DocPredicate for Scope {
             sent,
         };
         let necessary_condition = Box::new(AllScorer::new(reader.max_doc()));
-        Ok(ConstOrVariableSegmentPredicate::Variable { predicate, necessary_condition })
+        Ok(ConstOrVariableSegmentPredicate::Variable {
+            predicate,
+            necessary_condition,
+        })
     }
 }
 
@@ -109,7 +129,9 @@ pub(super) struct SegmentScope {
 impl SegmentDocPredicate for SegmentScope {
     fn eval(&mut self, document: DocId) -> bool {
         let conversation = self.conversations.get_val(document);
-        let bits = usize::try_from(conversation / 64).ok().and_then(|word| self.allowed.get(word));
+        let bits = usize::try_from(conversation / 64)
+            .ok()
+            .and_then(|word| self.allowed.get(word));
         bits.is_some_and(|bits| bits >> (conversation % 64) & 1 == 1)
             && self.tenants.get_val(document) == self.tenant
             && self.sent.as_ref().is_none_or(|(sent_at, from, before)| {

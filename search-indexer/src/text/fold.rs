@@ -78,14 +78,20 @@ pub(super) fn fold(exact: &str) -> String {
             None => folded.push(c),
         }
     }
-    if folded.is_empty() { exact.to_owned() } else { folded }
+    if folded.is_empty() {
+        exact.to_owned()
+    } else {
+        folded
+    }
 }
 
 fn spelled_out(c: char) -> Option<&'static str> {
     if c.is_ascii() {
         return None;
     }
-    let index = WHOLE_LETTERS.binary_search_by_key(&c, |(letter, _)| *letter).ok()?;
+    let index = WHOLE_LETTERS
+        .binary_search_by_key(&c, |(letter, _)| *letter)
+        .ok()?;
     Some(WHOLE_LETTERS[index].1)
 }
 
@@ -127,7 +133,10 @@ mod tests {
         for (letter, letters) in WHOLE_LETTERS {
             assert!(letter.to_lowercase().eq([*letter]), "{letter}");
             assert!(letters.bytes().all(|b| b.is_ascii_lowercase()), "{letter}");
-            assert!([*letter].into_iter().nfd().eq([*letter]), "{letter} needs no entry");
+            assert!(
+                [*letter].into_iter().nfd().eq([*letter]),
+                "{letter} needs no entry"
+            );
         }
     }
 }

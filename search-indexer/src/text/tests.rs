@@ -11,38 +11,61 @@ fn tokens(text: &str) -> Vec<(usize, String)> {
     let mut tokens = Vec::new();
     while stream.advance() {
         let token = stream.token();
-        assert!(text.get(token.offset_from..token.offset_to).is_some_and(|word| !word.is_empty()));
+        assert!(
+            text.get(token.offset_from..token.offset_to)
+                .is_some_and(|word| !word.is_empty())
+        );
         tokens.push((token.position, token.text.clone()));
     }
     tokens
 }
 
 fn placed(expected: &[(usize, &str)]) -> Vec<(usize, String)> {
-    expected.iter().map(|(position, text)| (*position, (*text).to_owned())).collect()
+    expected
+        .iter()
+        .map(|(position, text)| (*position, (*text).to_owned()))
+        .collect()
 }
 
 #[test]
 fn words_are_runs_of_letters_and_digits() {
     assert_eq!(
         tokens("Don't panic: GStreamer-0.10_rc2!"),
-        placed(&[(0, "don"), (1, "t"), (2, "panic"), (3, "gstreamer"), (4, "0"), (5, "10"), (6, "rc2")])
+        placed(&[
+            (0, "don"),
+            (1, "t"),
+            (2, "panic"),
+            (3, "gstreamer"),
+            (4, "0"),
+            (5, "10"),
+            (6, "rc2")
+        ])
     );
     assert_eq!(tokens(" .,;\u{301} \u{1F600} "), placed(&[]));
 }
 
 #[test]
 fn a_word_with_diacritics_is_there_folded_and_exact() {
-    assert_eq!(tokens("Đường phố"), placed(&[(0, "duong"), (0, "=đường"), (1, "pho"), (1, "=phố")]));
+    assert_eq!(
+        tokens("Đường phố"),
+        placed(&[(0, "duong"), (0, "=đường"), (1, "pho"), (1, "=phố")])
+    );
     // The same in decomposed form.
     let decomposed: String = "Đường phố".nfd().collect();
     assert_eq!(tokens(&decomposed), tokens("Đường phố"));
-    assert_eq!(query_terms("Đường pho"), vec![placed(&[(0, "=đường")]), placed(&[(1, "pho")])]);
+    assert_eq!(
+        query_terms("Đường pho"),
+        vec![placed(&[(0, "=đường")]), placed(&[(1, "pho")])]
+    );
 }
 
 #[test]
 fn letters_that_change_their_shape_are_one() {
     assert_eq!(tokens("ΟΔΟΣ οδος"), placed(&[(0, "οδοσ"), (1, "οδοσ")]));
-    assert_eq!(tokens("İstanbul"), placed(&[(0, "istanbul"), (0, "=i\u{307}stanbul")]));
+    assert_eq!(
+        tokens("İstanbul"),
+        placed(&[(0, "istanbul"), (0, "=i\u{307}stanbul")])
+    );
     assert_eq!(tokens("ẞ"), placed(&[(0, "ss"), (0, "=ß")]));
 }
 
@@ -63,7 +86,10 @@ fn unspaced_scripts_are_characters_and_pairs_with_real_positions() {
         ])
     );
     assert_eq!(query_terms("日本語"), vec![placed(&[(0, "日本"), (1, "本語")])]);
-    assert_eq!(query_terms("語 x"), vec![placed(&[(0, "語")]), placed(&[(1, "x")])]);
+    assert_eq!(
+        query_terms("語 x"),
+        vec![placed(&[(0, "語")]), placed(&[(1, "x")])]
+    );
     // Voiced kana are letters of their own, Hangul is not taken apart.
     assert_eq!(tokens("か\u{3099}"), placed(&[(0, "が")]));
     assert_eq!(query_terms("학교"), vec![placed(&[(0, "학교")])]);
@@ -76,7 +102,15 @@ fn unspaced_scripts_are_characters_and_pairs_with_real_positions() {
 fn no_message_makes_a_term_that_is_too_long() {
     const MAX_TERM_BYTES: usize = 65_530;
     // Characters that grow most by lower-casing, composing or taking apart.
-    for widest in ['\u{FB2C}', '\u{958}', '\u{130}', '\u{1D400}', '\u{10400}', '\u{1F82}', '\u{390}'] {
+    for widest in [
+        '\u{FB2C}',
+        '\u{958}',
+        '\u{130}',
+        '\u{1D400}',
+        '\u{10400}',
+        '\u{1F82}',
+        '\u{390}',
+    ] {
         for (_, term) in tokens(&widest.to_string().repeat(10_000)) {
             assert!(term.len() <= MAX_TERM_BYTES, "{widest:?}: {}", term.len());
         }

@@ -29,7 +29,9 @@ impl Serialize for Hex {
 pub(super) fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(1024);
     let mut serializer = serde_json::Serializer::new(&mut text);
-    serializer.collect_seq(rows).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    serializer
+        .collect_seq(rows)
+        .map_err(|error| StoreError::Damaged(error.to_string()))?;
     String::from_utf8(text).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
@@ -64,15 +66,20 @@ impl<'r> Columns<'r> {
 
     /// An id of ours.
     pub(super) fn id<T>(&mut self, from_bytes: impl FnOnce([u8; 16]) -> T) -> Result<T, StoreError> {
-        self.optional_id(from_bytes)?.ok_or_else(|| damaged("an id is missing"))
+        self.optional_id(from_bytes)?
+            .ok_or_else(|| damaged("an id is missing"))
     }
 
     pub(super) fn optional_id<T>(
         &mut self,
         from_bytes: impl FnOnce([u8; 16]) -> T,
     ) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.get::<Option<&[u8]>>()? else { return Ok(None) };
-        let bytes = bytes.try_into().map_err(|_| damaged("an id that has not 16 bytes"))?;
+        let Some(bytes) = self.get::<Option<&[u8]>>()? else {
+            return Ok(None);
+        };
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| damaged("an id that has not 16 bytes"))?;
         Ok(Some(from_bytes(bytes)))
     }
 
@@ -86,7 +93,9 @@ impl<'r> Columns<'r> {
 
     pub(super) fn optional_user(&mut self) -> Result<Option<UserId>, StoreError> {
         let text: Option<&str> = self.get()?;
-        text.map(UserId::parse).transpose().map_err(|_| damaged("a user id that does not parse"))
+        text.map(UserId::parse)
+            .transpose()
+            .map_err(|_| damaged("a user id that does not parse"))
     }
 
     pub(super) fn text(&mut self) -> Result<String, StoreError> {
@@ -98,12 +107,16 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn number(&mut self) -> Result<u64, StoreError> {
-        self.optional_number()?.ok_or_else(|| damaged("a number is missing"))
+        self.optional_number()?
+            .ok_or_else(|| damaged("a number is missing"))
     }
 
     pub(super) fn optional_number(&mut self) -> Result<Option<u64>, StoreError> {
         let number: Option<i64> = self.get()?;
-        number.map(u64::try_from).transpose().map_err(|_| damaged("a number below zero"))
+        number
+            .map(u64::try_from)
+            .transpose()
+            .map_err(|_| damaged("a number below zero"))
     }
 
     pub(super) fn optional_ordinal(&mut self) -> Result<Option<Ordinal>, StoreError> {
@@ -111,7 +124,9 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn shard(&mut self) -> Result<u16, StoreError> {
-        self.number()?.try_into().map_err(|_| damaged("a shard beyond 16 bits"))
+        self.number()?
+            .try_into()
+            .map_err(|_| damaged("a shard beyond 16 bits"))
     }
 
     pub(super) fn flag(&mut self) -> Result<bool, StoreError> {

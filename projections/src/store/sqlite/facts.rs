@@ -28,7 +28,9 @@ pub(super) async fn facts(
         let mut columns = Columns::of(row);
         facts.checkpoint = columns.number()?;
         // One row without a command carries the checkpoint when none is known.
-        let Some(id) = columns.optional_id(CommandId::from_bytes)? else { continue };
+        let Some(id) = columns.optional_id(CommandId::from_bytes)? else {
+            continue;
+        };
         let fact = CommandFact {
             fingerprint: columns.id(Fingerprint::from_bytes)?,
             sequence: columns.number()?,

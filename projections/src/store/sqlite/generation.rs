@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
@@ -61,7 +59,10 @@ impl Generation {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self { writer: Mutex::new(writer), readers })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            readers,
+        })
     }
 
     async fn writer(path: &Path) -> Result<SqliteConnection, OpenError> {
@@ -91,7 +92,10 @@ impl Generation {
         .fetch_one(&mut *connection)
         .await?;
         if tables == 0 {
-            return MIGRATOR.run_direct(None, connection, false).await.map_err(|error| OpenError::Database(error.to_string()));
+            return MIGRATOR
+                .run_direct(None, connection, false)
+                .await
+                .map_err(|error| OpenError::Database(error.to_string()));
         }
         if migrations == 0 {
             return Err(OpenError::Foreign("it was made by something else".to_owned()));
@@ -100,8 +104,14 @@ impl Generation {
             sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")
                 .fetch_all(connection)
                 .await?;
-        let current = MIGRATOR.iter().map(|migration| (migration.version, &*migration.checksum, true));
-        if applied.iter().map(|(version, sum, success)| (*version, sum.as_slice(), *success)).eq(current) {
+        let current = MIGRATOR
+            .iter()
+            .map(|migration| (migration.version, &*migration.checksum, true));
+        if applied
+            .iter()
+            .map(|(version, sum, success)| (*version, sum.as_slice(), *success))
+            .eq(current)
+        {
             Ok(())
         } else {
             Err(OpenError::Foreign("it has another schema".to_owned()))
@@ -110,7 +120,9 @@ impl Generation {
 
     /// Says inside the file that it holds everything it should.
     pub(super) async fn mark_complete(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("PRAGMA user_version = 1").execute(&mut *self.writer.lock().await).await?;
+        sqlx::query("PRAGMA user_version = 1")
+            .execute(&mut *self.writer.lock().await)
+            .await?;
         Ok(())
     }
 
@@ -118,7 +130,9 @@ impl Generation {
     pub(super) async fn close(self) -> Result<(), sqlx::Error> {
         self.readers.close().await;
         let mut writer = self.writer.into_inner();
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut writer)
+            .await?;
         writer.close().await
     }
 }
@@ -146,9 +160,13 @@ pub(super) async fn settle(path: &Path) -> Result<(), OpenError> {
 async fn is_complete(next: &Path) -> bool {
     let read = async {
         let mut connection = Generation::writer(next).await?;
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&mut connection)
+            .await?;
         // What was marked must be in the file itself before the file is renamed.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut connection)
+            .await?;
         connection.close().await?;
         Ok::<_, OpenError>(version == COMPLETE)
     };

@@ -125,9 +125,15 @@ pub(super) async fn messages(
     conversation: ConversationId,
     range: MessageRange,
 ) -> Result<Option<MessagePage>, StoreError> {
-    let before = range.before.map_or(Ok(i64::MAX), |ordinal| integer(ordinal.get()))?;
+    let before = range
+        .before
+        .map_or(Ok(i64::MAX), |ordinal| integer(ordinal.get()))?;
     let after = range.after.map(|ordinal| integer(ordinal.get())).transpose()?;
-    let statement = if after.is_some() { sql::MESSAGES_AFTER } else { sql::MESSAGES_BEFORE };
+    let statement = if after.is_some() {
+        sql::MESSAGES_AFTER
+    } else {
+        sql::MESSAGES_BEFORE
+    };
     let mut query = sqlx::query(statement)
         .bind(tenant.as_str())
         .bind(user.as_str())
@@ -144,8 +150,10 @@ pub(super) async fn messages(
     if rows.is_empty() {
         return Ok(None);
     }
-    let mut items =
-        rows.iter().filter_map(|row| message_from(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let mut items = rows
+        .iter()
+        .filter_map(|row| message_from(row).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
     items.sort_unstable_by_key(|item| item.id);
     // The one beyond the limit is the farthest from what was asked for: the newest after, the oldest before.
     if after.is_none() {
@@ -174,16 +182,25 @@ pub(super) async fn hydrate(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows.iter().filter_map(|row| message_from(row).transpose()).collect()
+    rows.iter()
+        .filter_map(|row| message_from(row).transpose())
+        .collect()
 }
 
 /// The message of a row; `None` when the row only says that there is none.
 fn message_from(row: &SqliteRow) -> Result<Option<MessageView>, StoreError> {
     let mut columns = Columns::of(row);
-    let Some(conversation) = columns.optional_id(ConversationId::from_bytes)? else { return Ok(None) };
-    let ordinal = columns.optional_ordinal()?.ok_or_else(|| damaged("a message without an ordinal"))?;
+    let Some(conversation) = columns.optional_id(ConversationId::from_bytes)? else {
+        return Ok(None);
+    };
+    let ordinal = columns
+        .optional_ordinal()?
+        .ok_or_else(|| damaged("a message without an ordinal"))?;
     Ok(Some(MessageView {
-        id: MessageId { conversation, ordinal },
+        id: MessageId {
+            conversation,
+            ordinal,
+        },
         sender: columns.parsed(UserId::parse)?,
         kind: columns.message_kind()?,
         content: columns.optional_text()?,
@@ -224,7 +241,9 @@ pub(super) async fn memberships(
         let id = columns.optional_id(ConversationId::from_bytes)?;
         match id {
             Some(id) => memberships.conversations.push(id),
-            None => memberships.checkpoints.push((columns.shard()?, columns.number()?)),
+            None => memberships
+                .checkpoints
+                .push((columns.shard()?, columns.number()?)),
         }
     }
     Ok(memberships)
@@ -241,7 +260,9 @@ pub(super) async fn members_of(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows.iter().map(|row| Columns::of(row).parsed(UserId::parse)).collect()
+    rows.iter()
+        .map(|row| Columns::of(row).parsed(UserId::parse))
+        .collect()
 }
 
 pub(super) async fn profiles(
@@ -258,7 +279,13 @@ pub(super) async fn profiles(
     let profile = |row: &SqliteRow| {
         let mut columns = Columns::of(row);
         let user = columns.parsed(UserId::parse)?;
-        Ok((user, Profile { name: columns.optional_text()?, avatar: columns.optional_text()? }))
+        Ok((
+            user,
+            Profile {
+                name: columns.optional_text()?,
+                avatar: columns.optional_text()?,
+            },
+        ))
     };
     rows.iter().map(profile).collect()
 }
@@ -268,7 +295,9 @@ pub(super) async fn read_by(
     (tenant, user): (&TenantId, &UserId),
     message: MessageId,
 ) -> Result<Vec<Receipt>, StoreError> {
-    let Ok(ordinal) = integer(Ordinal::get(message.ordinal)) else { return Ok(Vec::new()) };
+    let Ok(ordinal) = integer(Ordinal::get(message.ordinal)) else {
+        return Ok(Vec::new());
+    };
     let rows = sqlx::query(sql::READ_BY)
         .bind(tenant.as_str())
         .bind(user.as_str())

@@ -29,7 +29,12 @@ impl Generations for SqliteReadModel {
         let path = next_of(&self.path);
         remove(&path).await.map_err(refused)?;
         let next = Self::open_generation(&path, 1).await.map_err(refused)?;
-        Ok(Box::new(Next { live: self.clone(), next, held: None, _rebuilding: rebuilding }))
+        Ok(Box::new(Next {
+            live: self.clone(),
+            next,
+            held: None,
+            _rebuilding: rebuilding,
+        }))
     }
 }
 

@@ -27,7 +27,10 @@ pub(super) async fn checkpoint(
 }
 
 pub(super) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec<Checkpoint>, StoreError> {
-    let rows = sqlx::query(sql::CHECKPOINTS).fetch_all(connection).await.map_err(store_error)?;
+    let rows = sqlx::query(sql::CHECKPOINTS)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
     rows.iter().map(checkpoint_from).collect()
 }
 
@@ -58,8 +61,11 @@ pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Resu
             .iter()
             .flat_map(|(id, users)| users.iter().map(|user| (Hex(id.to_bytes()), user.as_str()))),
     )?;
-    let found =
-        sqlx::query(sql::LOAD_MEMBERS).bind(asked).fetch_all(connection).await.map_err(store_error)?;
+    let found = sqlx::query(sql::LOAD_MEMBERS)
+        .bind(asked)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
     rows.members = found.iter().map(member_from).collect::<Result<_, _>>()?;
     Ok(rows)
 }
@@ -93,7 +99,10 @@ fn member_from(row: &SqliteRow) -> Result<MemberRow, StoreError> {
         standing: columns.number()?,
         is_active: columns.flag()?,
         joined_at: columns.time()?,
-        marks: Marks { read: columns.number()?, receipt: columns.number()? },
+        marks: Marks {
+            read: columns.number()?,
+            receipt: columns.number()?,
+        },
         last_read_at: columns.optional_time()?,
         own_count: columns.number()?,
         last_own_ordinal: columns.number()?,
@@ -101,10 +110,17 @@ fn member_from(row: &SqliteRow) -> Result<MemberRow, StoreError> {
 }
 
 pub(super) async fn apply(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), ApplyError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(store_error)?;
     move_checkpoint(&mut transaction, &batch.from, &batch.to).await?;
     for (statement, rows) in encode(&batch.changes)? {
-        sqlx::query(statement).bind(rows).execute(&mut *transaction).await.map_err(store_error)?;
+        sqlx::query(statement)
+            .bind(rows)
+            .execute(&mut *transaction)
+            .await
+            .map_err(store_error)?;
     }
     transaction.commit().await.map_err(store_error)?;
     Ok(())
@@ -136,7 +152,10 @@ async fn move_checkpoint(
     if moved.rows_affected() == 1 {
         Ok(())
     } else {
-        Err(ApplyError::Superseded { shard: from.shard, expected: from.sequence })
+        Err(ApplyError::Superseded {
+            shard: from.shard,
+            expected: from.sequence,
+        })
     }
 }
 
@@ -166,7 +185,11 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
             row.member_count,
         )
     });
-    add(sql::APPLY_CONVERSATIONS, changes.conversations.is_empty(), json(conversations))?;
+    add(
+        sql::APPLY_CONVERSATIONS,
+        changes.conversations.is_empty(),
+        json(conversations),
+    )?;
     let members = changes.members.iter().map(|row| {
         (
             Hex(row.conversation.to_bytes()),
@@ -211,13 +234,19 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
         )
     });
     add(sql::APPLY_MESSAGES, changes.messages.is_empty(), json(messages))?;
-    let moves = changes
-        .read_moves
-        .iter()
-        .map(|row| (Hex(row.conversation.to_bytes()), row.user.as_str(), row.ordinal, row.at));
+    let moves = changes.read_moves.iter().map(|row| {
+        (
+            Hex(row.conversation.to_bytes()),
+            row.user.as_str(),
+            row.ordinal,
+            row.at,
+        )
+    });
     add(sql::APPLY_READ_MOVES, changes.read_moves.is_empty(), json(moves))?;
-    let users =
-        changes.users.iter().map(|row| (row.tenant.as_str(), row.user.as_str(), &row.name, &row.avatar));
+    let users = changes
+        .users
+        .iter()
+        .map(|row| (row.tenant.as_str(), row.user.as_str(), &row.name, &row.avatar));
     add(sql::APPLY_USERS, changes.users.is_empty(), json(users))?;
     let commands = changes.commands.iter().map(|row| {
         let (id, fingerprint) = (Hex(row.id.to_bytes()), Hex(row.fingerprint.to_bytes()));

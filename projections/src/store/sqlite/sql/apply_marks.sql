@@ -5,5 +5,5 @@ UPDATE members SET
     last_read_at = changed.value ->> 4,
     own_count = changed.value ->> 5,
     last_own_ordinal = changed.value ->> 6
-FROM json_each(?1) AS changed
+FROM jsonb_each(?1) AS changed
 WHERE members.conversation_id = unhex(changed.value ->> 0) AND members.user_id = changed.value ->> 1

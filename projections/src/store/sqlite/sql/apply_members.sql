@@ -4,7 +4,7 @@ INSERT INTO members (
 )
 SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
        value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
-FROM json_each(?1) WHERE true
+FROM jsonb_each(?1) WHERE true
 ON CONFLICT (conversation_id, user_id) DO UPDATE SET
     role = excluded.role,
     standing = excluded.standing,

@@ -3,4 +3,4 @@ INSERT INTO messages (
 )
 SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
        value ->> 7, value ->> 8, value ->> 9
-FROM json_each(?1)
+FROM jsonb_each(?1)

@@ -1,3 +1,3 @@
 INSERT INTO users (tenant_id, user_id, name, avatar)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?1) WHERE true
 ON CONFLICT (tenant_id, user_id) DO UPDATE SET name = excluded.name, avatar = excluded.avatar

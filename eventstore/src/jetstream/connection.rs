@@ -1,0 +1,62 @@
+//! Waiting for the server: how long, and when it is no use.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Inner;
+
+/// How long the server may take to answer, and a lost connection to come back.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a connection that is being made again is looked at.
+const RECONNECT_POLL: Duration = Duration::from_millis(20);
+
+/// How long an answer takes before it is asked whether the connection is still the one it must come by.
+const CONNECTION_POLL: Duration = Duration::from_millis(250);
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Silence {
+    /// The request was not sent.
+    #[error("there is no connection to the server")]
+    NotSent,
+    /// The request was sent, or still will be: the client keeps what it could not send.
+    #[error("the connection was lost before the server answered")]
+    Cut,
+    /// The request was sent.
+    #[error("the server did not answer in time")]
+    TimedOut,
+}
+
+impl Inner {
+    /// Sends a request, by polling the future first when there is a connection, and waits for its answer
+    /// for as long as one can be expected: a connection that was lost takes the answers with it.
+    pub(super) async fn in_time<T>(&self, request: impl Future<Output = T>) -> Result<T, Silence> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        while self.client.connection_state() != State::Connected {
+            if Instant::now() > deadline {
+                return Err(Silence::NotSent);
+            }
+            sleep(RECONNECT_POLL).await;
+        }
+        let connections = || self.client.statistics().connects.load(Ordering::Relaxed);
+        let (connection, deadline) = (connections(), Instant::now() + REQUEST_TIMEOUT);
+        let mut request = pin!(request);
+        loop {
+            if let Ok(answer) = timeout(CONNECTION_POLL, &mut request).await {
+                return Ok(answer);
+            }
+            if self.client.connection_state() != State::Connected || connections() != connection {
+                return Err(Silence::Cut);
+            }
+            if Instant::now() > deadline {
+                return Err(Silence::TimedOut);
+            }
+        }
+    }
+}
