@@ -28,6 +28,7 @@ mod folded;
 mod known;
 mod lane;
 mod registry;
+mod turns;
 
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,7 @@ macro_rules! read_model_contract {
             checkpoints::a_batch_is_applied_once,
             checkpoints::a_batch_of_another_log_is_refused,
             checkpoints::a_batch_that_is_refused_changes_nothing,
+            checkpoints::a_batch_that_breaks_the_tables_is_damage,
             checkpoints::what_was_applied_outlives_the_process,
             conversations::a_group_is_shown_with_everything,
             conversations::a_direct_conversation_has_no_name,

@@ -17,6 +17,9 @@ use crate::members::{MemberRow, ReadMoveRow};
 use crate::messages::MessageRow;
 use crate::users::UserRow;
 
+#[cfg(test)]
+mod tests;
+
 /// Which rows a fold needs to know before it begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {

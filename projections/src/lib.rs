@@ -7,7 +7,7 @@
 //! the store of an embedded node.
 
 pub mod commands;
-#[cfg(feature = "contract")]
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod conversations;
 mod feed;

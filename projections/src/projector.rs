@@ -94,6 +94,8 @@ pub struct Projector {
 
 /// Why a shard is not followed any further for now.
 enum Interruption {
+    /// The checkpoint is elsewhere: another projector is at work, or a rebuilt generation took the place.
+    Moved,
     Transient(String),
     Final(String),
 }
@@ -146,6 +148,12 @@ impl Projector {
         loop {
             match self.follow(shard, cancel, &mut backoff).await {
                 Ok(()) => return,
+                Err(Interruption::Moved) => {
+                    tracing::info!(
+                        log.shard = shard,
+                        "the projector goes on from a checkpoint that moved"
+                    );
+                }
                 Err(Interruption::Final(reason)) => {
                     tracing::error!(log.shard = shard, reason, "the projector has stopped");
                     self.statuses.set(shard, ProjectorStatus::Stopped { reason });
@@ -272,8 +280,7 @@ impl From<IntakeError> for Interruption {
         match error {
             IntakeError::Fold(error) => Self::Final(error.to_string()),
             IntakeError::Apply(ApplyError::Store(error)) => error.into(),
-            // Another projector, or a rebuilt generation: whatever it is, the checkpoint is the truth.
-            IntakeError::Apply(error) => Self::Transient(error.to_string()),
+            IntakeError::Apply(ApplyError::Superseded { .. }) => Self::Moved,
         }
     }
 }

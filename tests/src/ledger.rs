@@ -4,7 +4,7 @@
 //! an honest client does. So in the end every text was acknowledged, and the ledgers can be compared with
 //! what the server kept.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -151,15 +151,13 @@ impl Ledger {
 /// # Panics
 /// If it does not.
 pub fn check(ledgers: &[Ledger], conversation: &str, messages: &[Message]) {
-    let mut contents = BTreeSet::new();
+    let mut contents = BTreeMap::new();
     let mut numbers: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for (index, message) in messages.iter().enumerate() {
         assert_eq!(message.ordinal, index as u64 + 1, "a hole in the ordinals");
         let content = message.content.as_deref().unwrap();
-        assert!(
-            contents.insert((&message.from_user_id, content)),
-            "twice: {message:?}"
-        );
+        let first = contents.insert((&message.from_user_id, content), message.ordinal);
+        assert_eq!(first, None, "the same text again: {message:?}");
         if let Some(Ok(number)) = content.split_once(" by ").map(|(number, _)| number.parse()) {
             numbers.entry(&message.from_user_id).or_default().push(number);
         }
@@ -183,10 +181,6 @@ pub fn check(ledgers: &[Ledger], conversation: &str, messages: &[Message]) {
         );
         if !ledger.refused {
             assert!(numbers.is_sorted(), "the texts of {user} are out of order");
-            assert!(
-                mine.is_sorted_by_key(|m| m.ordinal),
-                "acknowledged to {user} out of order"
-            );
         }
     }
 }

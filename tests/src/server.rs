@@ -10,9 +10,22 @@ use crate::process::{Finished, Process};
 use crate::socket::Socket;
 use crate::{Client, eventually, token};
 
-/// A temporary folder with a data folder in it, and what is done to that without a server.
+/// A temporary folder with a data folder in it, and what is done to that without a server. With
+/// `VERBATIM_TEST_KEEP` in the environment, the folder of a failed test stays.
 pub struct Folder {
     root: TempDir,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("VERBATIM_TEST_KEEP").is_some() {
+            self.root.disable_cleanup(true);
+            crate::report(&format!(
+                "the data of the failed test is in {}",
+                self.root.path().display()
+            ));
+        }
+    }
 }
 
 /// `verbatim serve` on a [`Folder`]. Both end with this value.

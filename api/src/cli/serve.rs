@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use domain::{TenantId, UserId};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

@@ -306,10 +306,10 @@ mod tests {
             log.messages.iter().map(since).collect()
         };
         let twelve = log(
-            "[11:30] <a> x\n[12:30] <a> x\n[12:00] <a> x\n[01:00] <a> x\n[12:30] <a> x\n",
+            "[11:30] <a> x\n[12:30] <a> x\n[12:00] <a> x\n[02:00] <a> x\n[12:30] <a> x\n",
             "",
         );
-        assert_eq!(hours(&twelve), [11.5, 12.5, 12.5, 13.0, 24.5]);
+        assert_eq!(hours(&twelve), [11.5, 12.5, 12.5, 14.0, 24.5]);
         let day = log("[23:59] <a> x\n[00:01] <a> x\n", "");
         assert_eq!(hours(&day), [23.0 + 59.0 / 60.0, 24.0 + 1.0 / 60.0]);
     }

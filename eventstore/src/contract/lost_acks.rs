@@ -27,10 +27,12 @@ pub struct LostAcks {
     fate: Mutex<Fate>,
 }
 
+type Rule = Box<dyn FnMut(&Append) -> Option<Loss> + Send>;
+
 #[derive(Default)]
 struct Fate {
     next: VecDeque<Option<Loss>>,
-    rule: Option<Box<dyn FnMut(&Append) -> Option<Loss> + Send>>,
+    rule: Option<Rule>,
     late: Vec<Append>,
 }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::Home;
 use super::fixture::{
-    append, appended, assert_same, conversation, everything, payload, pushed, reads, shard_after,
-    stream_after, stream_of,
+    append, appended, assert_same, conversation, everything, is_conflict, payload, pushed, reads,
+    shard_after, stream_after, stream_of,
 };
 use crate::log::{Expected, MAX_COMMIT_BYTES, Record};
 
@@ -21,11 +21,9 @@ pub async fn an_acknowledged_append_is_seen_at_once<H: Home>() {
         let record = appended(log.as_ref(), append(&stream, Expected::Head(head), payload(n))).await;
         assert_eq!(log.head(&stream).await.unwrap(), record.sequence);
         assert_eq!(log.end(record.shard).await.unwrap(), record.sequence);
-        assert_eq!(
-            log.read_stream(&stream, head, 10).await.unwrap(),
-            [record.clone()]
-        );
-        assert_eq!(log.read(record.shard, head, 10).await.unwrap(), [record.clone()]);
+        let only = std::slice::from_ref(&record);
+        assert_eq!(log.read_stream(&stream, head, 10).await.unwrap(), only);
+        assert_eq!(log.read(record.shard, head, 10).await.unwrap(), only);
         head = record.sequence;
     }
 }

@@ -16,6 +16,7 @@ use ulid::Ulid;
 use super::folded::{self, FoldError, Folded};
 use super::known::KnownCommands;
 use super::registry::Queue;
+use super::turns::{Contention, Turns};
 use super::{
     Ask, Confirmed, ExecuteError, FIRST_PAUSE, Met, Outcome, Ports, Reply, Request, STORE_PATIENCE, rest,
 };
@@ -29,8 +30,6 @@ use crate::subject::Stream;
 const TURN: usize = 256;
 /// Bytes of a commit that are not events.
 const HEADER_BYTES: usize = 256;
-/// Conflicts after which the commands of a turn are given up as too contended.
-const MAX_CONFLICTS: u32 = 50;
 /// How long commands wait for a read model that is too far behind.
 const LAG_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -80,6 +79,7 @@ pub(super) struct Actor<A: Logged> {
     confirmed: bool,
     /// Loaded together with `folded`.
     known: KnownCommands,
+    turns: Turns,
     saving: Option<JoinHandle<()>>,
 }
 
@@ -96,6 +96,7 @@ impl<A: Logged> Actor<A> {
             folded: None,
             confirmed: false,
             known: KnownCommands::default(),
+            turns: Turns::default(),
             saving: None,
         }
     }
@@ -167,13 +168,22 @@ impl<A: Logged> Actor<A> {
     /// Makes sure that the state is at least as new as everything that was taken so far.
     async fn confirm(&mut self, folded: &mut Folded<A>) -> Result<(), FoldError> {
         if !self.confirmed {
-            folded
-                .catch_up(&self.ports, &self.stream, &mut self.known)
-                .await?;
-            self.confirmed = true;
-            self.met.raise(self.shard, folded.head);
+            self.catch_up(folded).await?;
         }
         Ok(())
+    }
+
+    /// Folds the tail, and returns the ids of its commits with their sequences.
+    async fn catch_up(&mut self, folded: &mut Folded<A>) -> Result<Vec<(CommitId, u64)>, FoldError> {
+        let tail = folded
+            .catch_up(&self.ports, &self.stream, &mut self.known)
+            .await?;
+        self.confirmed = true;
+        self.met.raise(self.shard, folded.head);
+        if !tail.is_empty() {
+            self.turns.met_another();
+        }
+        Ok(tail)
     }
 
     /// Decides what waits, appends it, and answers it. What does not fit into one commit stays.
@@ -188,14 +198,14 @@ impl<A: Logged> Actor<A> {
     async fn turn_on(&mut self, folded: &mut Folded<A>) -> Result<(), ExecuteError<A::Error>> {
         self.wait_for_projection().await?;
         self.look_up(folded.head).await?;
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..MAX_CONFLICTS {
-            if self.attempt(folded).await? {
-                return Ok(());
+        self.turns.breathe().await;
+        let mut contention = Contention::new();
+        while !self.attempt(folded).await? {
+            if !contention.pause().await {
+                return Err(ExecuteError::Overloaded);
             }
-            pause = rest(pause).await;
         }
-        Err(ExecuteError::Overloaded)
+        Ok(())
     }
 
     /// One attempt at a turn; `false` when the stream had moved on.
@@ -227,6 +237,7 @@ impl<A: Logged> Actor<A> {
                 folded.advance(commit, sequence, time);
                 self.confirmed = true;
                 self.met.raise(self.shard, sequence);
+                self.turns.appended();
                 for tag in tags {
                     self.known.insert(
                         tag.id,
@@ -241,11 +252,7 @@ impl<A: Logged> Actor<A> {
                 Ok(true)
             }
             Appending::Conflict => {
-                let tail = folded
-                    .catch_up(&self.ports, &self.stream, &mut self.known)
-                    .await?;
-                self.confirmed = true;
-                self.met.raise(self.shard, folded.head);
+                let tail = self.catch_up(folded).await?;
                 // An append whose acknowledgement was lost is found in the tail by its commit id.
                 let own = tail.iter().find(|(id, _)| *id == commit);
                 if let Some((_, sequence)) = own {

@@ -39,7 +39,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// After how many failures in a row a shard that ends before the follower is taken at its word.
-const SHORT_ANSWERS: u32 = 5;
+const SHORT_ANSWERS: u32 = 8;
 
 /// Every record of a shard after the sequence, and from then on each new one.
 pub(super) fn follow(

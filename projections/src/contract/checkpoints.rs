@@ -5,7 +5,7 @@ use eventstore::log::Epoch;
 
 use super::{History, Home, at, tenant};
 use crate::fold::{Changes, fold, keys};
-use crate::store::{ApplyError, Batch, ProjectionStore, ReadModel};
+use crate::store::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 
 /// Nothing was taken in yet.
 pub async fn a_new_store_has_none<H: Home>() {
@@ -123,6 +123,32 @@ pub async fn a_batch_that_is_refused_changes_nothing<H: Home>() {
     to.sequence += 1;
     refused::<H>(&store, &Batch { from, to, changes }).await;
     assert_eq!(home.dump().await, before);
+}
+
+/// Trying the same again would not help, and the store says so.
+pub async fn a_batch_that_breaks_the_tables_is_damage<H: Home>() {
+    let home = H::fresh().await;
+    let store = home.open().await;
+    let mut history = History::default();
+    let id = history.group(1, &["ann"]);
+    history.settle(&*store).await;
+    history.send(id, "ann");
+    let rows = ProjectionStore::load(&*store, &keys(&history.pending))
+        .await
+        .unwrap();
+    let mut changes = fold(rows, history.pending.clone(), at(0)).unwrap();
+    changes.messages.push(changes.messages[0].clone());
+    let from = history.checkpoint;
+    let mut to = from;
+    to.sequence = 2;
+    let before = home.dump().await;
+    let error = store.apply(&Batch { from, to, changes }).await.unwrap_err();
+    assert!(
+        matches!(error, ApplyError::Store(StoreError::Damaged(_))),
+        "{error}"
+    );
+    assert_eq!(home.dump().await, before);
+    history.settle(&*store).await;
 }
 
 /// A restart goes on where it was.

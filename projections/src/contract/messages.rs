@@ -199,10 +199,8 @@ pub async fn messages_are_hydrated_in_the_order_asked_for<H: Home>() {
 pub async fn what_was_erased_is_gone_and_the_rest_stays<H: Home>() {
     let home = H::fresh().await;
     let store = home.open().await;
-    let mut history = History {
-        erased: true,
-        ..History::default()
-    };
+    let mut history = History::default();
+    history.erased = true;
     let id = history.group(1, &["ann", "bob"]);
     history.profile("ann", "Ann");
     history.send(id, "ann");

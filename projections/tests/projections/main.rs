@@ -1,5 +1,7 @@
 //! The read model from the outside: every store passes one suite, whatever happened in whatever batches.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod erasure;
 mod histories;
 mod home;

@@ -1,6 +1,6 @@
 //! Collects in one pass what a page needs: the newest matches, how many there are, and what they are.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -104,11 +104,9 @@ impl Collector for Matches {
         newest.sort_unstable_by_key(|place: &Place| Reverse(place.rank));
         newest.truncate(self.keep);
         let facets = Facets {
-            by_type: by_frequency(kinds, |name| kind(name), |kind| kind.as_str().to_owned())?,
-            by_user: by_frequency(users, |user| UserId::parse(user).ok(), UserId::clone)?,
-            by_conversation: by_frequency(conversations, Some, |conversation: &ConversationId| {
-                *conversation
-            })?,
+            by_type: by_frequency(kinds, kind, |a, b| a.as_str().cmp(b.as_str()))?,
+            by_user: by_frequency(users, |user| UserId::parse(user).ok(), UserId::cmp)?,
+            by_conversation: by_frequency(conversations, Some, ConversationId::cmp)?,
         };
         Ok(Found {
             total,
@@ -124,17 +122,17 @@ fn kind(name: String) -> Option<MessageKind> {
 }
 
 /// Names what was counted, the most frequent first, equally frequent ones in a fixed order.
-fn by_frequency<N, K, O: Ord>(
+fn by_frequency<N, K>(
     counts: HashMap<N, u64>,
     named: impl Fn(N) -> Option<K>,
-    order: impl Fn(&K) -> O,
+    order: impl Fn(&K, &K) -> Ordering,
 ) -> tantivy::Result<Vec<(K, u64)>> {
     let mut named: Vec<(K, u64)> = counts
         .into_iter()
         .map(|(name, count)| named(name).map(|name| (name, count)))
         .collect::<Option<_>>()
         .ok_or_else(|| TantivyError::InternalError("the index names something unknown".to_owned()))?;
-    named.sort_by_cached_key(|(name, count)| (Reverse(*count), order(name)));
+    named.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| order(a, b)));
     Ok(named)
 }
 

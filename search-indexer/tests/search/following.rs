@@ -2,6 +2,7 @@
 //! what is away.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use eventstore::{Epoch, EventLog, ResumeError, Stream};
@@ -48,25 +49,40 @@ async fn it_resumes_where_it_was_and_takes_in_nothing_twice() {
 async fn the_end_commits_what_was_taken_in() {
     let chat = Chat::new();
     let dir = tempfile::tempdir().unwrap();
-    let (index, indexer) = chat.index(dir.path()).await;
-    let cancel = CancellationToken::new();
-    drop(indexer);
-    // The lock is free once the one before has ended.
-    let indexer = loop {
-        match chat.try_follow(&index, cancel.clone()).await {
-            Ok(indexer) => break indexer,
-            Err(StartError::Busy) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
+    let index = SearchIndex::open(dir.path()).unwrap();
+    let indexer = chat.follow(&index).await;
+    // The first one is committed soon; the second one then has a second to wait, and does not get it.
+    for (n, author) in ["ann", "bob"].iter().enumerate() {
+        chat.say("t", conversation(1), author, "word").await;
+        until("it is read", || {
+            chat.keys.found.load(Ordering::SeqCst) == n as u64 + 1
+        })
+        .await;
+        if n == 0 {
+            until("it is committed", || index.messages() == 1).await;
         }
-    };
-    chat.say("t", conversation(1), "ann", "word").await;
-    until("it is taken in", || count(&index, "word") == 1).await;
-    chat.say("t", conversation(1), "ann", "word").await;
-    indexer.commit_now().await.unwrap();
-    cancel.cancel();
-    indexer.stopped().await;
-    drop(index);
-    assert!(SearchIndex::open(dir.path()).unwrap().messages() >= 1);
+    }
+    drop(indexer);
+    until("it is committed", || index.messages() == 2).await;
+}
+
+#[tokio::test]
+async fn a_message_is_found_within_about_a_second() {
+    let chat = Chat::new();
+    let dir = tempfile::tempdir().unwrap();
+    let index = SearchIndex::open(dir.path()).unwrap();
+    let indexer = chat.follow(&index).await;
+    for sequence in 1..=3 {
+        chat.say("t", conversation(1), "ann", "word").await;
+        let position = chat.log.position(0, sequence);
+        assert!(
+            indexer
+                .progress()
+                .reached(position, Duration::from_secs(10))
+                .await
+        );
+        assert_eq!(count(&index, "word"), sequence);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -383,12 +383,12 @@ impl Chat {
 
     /// Waits until the indexer has everything.
     pub(crate) async fn caught_up(&self, indexer: &Indexer) {
-        let end = self.log.end(0).await.unwrap();
-        let reached = indexer
-            .progress()
-            .reached(self.log.position(0, end), Duration::from_secs(60))
-            .await;
-        assert!(reached, "{:?} at {}", indexer.status(), indexer.progress().get(0));
+        let end = self.log.position(0, self.log.records().len() as u64);
+        let begun = Instant::now();
+        while !indexer.progress().reached(end, Duration::from_millis(20)).await {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", indexer.status());
+            indexer.commit_now().await.unwrap();
+        }
     }
 }
 

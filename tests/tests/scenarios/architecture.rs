@@ -44,7 +44,8 @@ fn dependencies_point_one_way() {
         "a crate that the arrow does not know, or the other way round"
     );
     for (name, named) in &dependencies {
-        for other in named.intersection(&members) {
+        // A crate may name itself, to turn on features for its own tests.
+        for other in named.intersection(&members).filter(|other| *other != name) {
             assert!(
                 arrow[name.as_str()].contains(&other.as_str()),
                 "{name} must not depend on {other}"

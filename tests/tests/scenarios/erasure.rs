@@ -57,22 +57,19 @@ async fn without_the_key_a_users_words_are_gone_and_everything_else_stays() {
         let wombats = format!("{user} searches wombat");
         assert_same(&before[&wombats], &after[&wombats]);
     }
-    assert!(
-        !after.to_string().to_lowercase().contains("quokka"),
-        "an answer still holds it: {after}"
-    );
     // What is left is what was there, without that person's words. Searches were compared above.
     let without_searches = |answers: &Value| {
         let mut answers = answers.clone();
-        answers
-            .as_object_mut()
-            .unwrap()
-            .retain(|name, _| !name.contains("searches"));
+        let fields = answers.as_object_mut().unwrap();
+        fields.retain(|name, _| !name.contains("searches"));
         answers
     };
-    assert_same(
-        &erased(without_searches(&before), "ann"),
-        &without_searches(&after),
+    let (before, after) = (without_searches(&before), without_searches(&after));
+    assert_same(&erased(before, "ann"), &after);
+    let left = after.to_string().to_lowercase();
+    assert!(
+        !left.contains("quokka"),
+        "an answer still holds what the erased user wrote"
     );
     assert!(after[format!("messages of {garden}")][0]["content"].is_null());
 

@@ -77,23 +77,24 @@ async fn assert_imported(paths: &[PathBuf]) {
     assert_eq!(assert_searchable(&server, &logs).await, found);
 }
 
-/// Every line that could not be taken in is named, by file and number.
+/// Every line that could not be taken in is named, by file and number, and no other.
 fn assert_reported(log: &Log, said: &str) {
-    for line in &log.unread {
-        let named = said
-            .split(['\n', '\r'])
-            .filter(|said| said.contains(log.file_name()))
-            .any(|said| {
-                let rest = said.replace(log.file_name(), " ");
-                rest.split(|c: char| !c.is_ascii_digit())
-                    .any(|number| number == line.to_string())
-            });
-        assert!(
-            named,
-            "line {line} of {} is not reported:\n{said}",
-            log.file_name()
-        );
-    }
+    let numbers = said.split(['\n', '\r']).filter_map(|said| {
+        let (_, rest) = said.split_once(log.file_name())?;
+        let digits = |c: char| c.is_ascii_digit();
+        let number = rest.trim_start_matches(|c| !digits(c));
+        number[..number.find(|c| !digits(c)).unwrap_or(number.len())]
+            .parse()
+            .ok()
+    });
+    let reported: BTreeSet<usize> = numbers.collect();
+    let expected = log.unread.iter().copied().collect();
+    assert_eq!(
+        reported,
+        expected,
+        "lines of {} that were not read",
+        log.file_name()
+    );
 }
 
 async fn conversation(client: &Client, log: &Log) -> Conversation {

@@ -78,6 +78,44 @@ async fn a_repeat_over_the_socket_is_the_same_as_over_http() {
     assert_eq!(ann.messages(&chat).await, [original]);
 }
 
+/// A client that comes back sends again what it has heard nothing of, and goes on: both arrive together.
+#[tokio::test]
+async fn a_repeat_is_recognised_among_new_sends_after_a_crash() {
+    let mut server = TestServer::start().await;
+    let chat = server.client("ann").direct("bob").await.id;
+    let body = |number: usize| {
+        let mut body = text(&chat, &format!("message {number}"));
+        body["tempId"] = json!(format!("t-{number}"));
+        body
+    };
+    let mut ids: Vec<Value> = Vec::new();
+    for round in 0..5 {
+        let mut socket = server.socket("ann").await;
+        let known = ids.len();
+        let repeats = known.saturating_sub(20)..known;
+        let new = known..known + 100;
+        let mixed = new.clone().zip(repeats.clone()).flat_map(|(new, old)| [old, new]);
+        for number in mixed.chain(new.skip(repeats.len())) {
+            socket.emit("send_message", &body(number)).await;
+        }
+        for _ in 0..repeats.len() + 100 {
+            let sent = socket.wait("message_sent").await;
+            let number: usize = sent["tempId"].as_str().unwrap()[2..].parse().unwrap();
+            ids.resize(ids.len().max(number + 1), Value::Null);
+            let id = &sent["message"]["id"];
+            assert!(
+                ids[number].is_null() || ids[number] == *id,
+                "round {round}: {number} was sent anew"
+            );
+            ids[number] = id.clone();
+        }
+        server.kill();
+        server.restart().await;
+    }
+    let kept = server.client("bob").messages(&chat).await;
+    assert!(kept.iter().map(|message| json!(message.id)).eq(ids));
+}
+
 #[tokio::test]
 async fn a_temp_id_is_scoped_to_its_user_and_conversation() {
     let server = TestServer::start().await;

@@ -25,7 +25,8 @@ impl Serialize for Hex {
     }
 }
 
-/// The rows as one JSON array.
+/// The rows as one JSON array. Statements take it apart with `jsonb_each`, which hands out what is parsed:
+/// `json_each` writes each row as text that is then parsed again, a sixth of the whole projecting's time.
 pub(super) fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(1024);
     let mut serializer = serde_json::Serializer::new(&mut text);

@@ -70,6 +70,8 @@ pub(super) fn bodies(chat: &str) -> Vec<Body> {
         &[422],
     );
     add("a list instead of a body", SEND, json!([]), &[400, 422]);
+    let fields = json!([chat, "hello", "TEXT", null, null, null]);
+    add("the fields as a list", SEND, fields, &[400, 422]);
     add("read nowhere", READ, json!({"conversationId": NOWHERE}), &[404]);
     add("read nothing", READ, json!({}), &[400, 422]);
     let read = |message: String| json!({"conversationId": chat, "messageId": message});
@@ -190,7 +192,7 @@ pub(super) fn raw_bodies(chat: &str) -> Vec<RawBody> {
             format!(r#"{{"conversationId":"{chat}","type":"TEXT","content":"\ud83d"}}"#).into(),
             &[400],
         ),
-        ("deeply nested", "[".repeat(100_000).into_bytes(), &[400]),
+        ("deeply nested", "[".repeat(100_000).into_bytes(), &[400, 422]),
     ]
 }
 
