@@ -64,9 +64,7 @@ impl EmbeddedLog {
     /// [`OpenError`] when the file cannot be opened or is not a log.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let mut connection = options(path).create_if_missing(true).connect().await?;
-        sqlx::migrate!("../migrations/sqlite/log")
-            .run(&mut connection)
-            .await?;
+        migrate(&mut connection).await?;
         let epoch = epoch(&mut connection).await?;
         let (end, end_seen) = watch::channel(last_sequence(&mut connection).await?);
         let readers = SqlitePoolOptions::new()
@@ -90,9 +88,7 @@ impl EmbeddedLog {
     /// [`OpenError`] when the file cannot be opened or is not a log.
     pub async fn renew_epoch(path: &Path) -> Result<Epoch, OpenError> {
         let mut connection = options(path).connect().await?;
-        sqlx::migrate!("../migrations/sqlite/log")
-            .run(&mut connection)
-            .await?;
+        migrate(&mut connection).await?;
         let epoch = Epoch::draw();
         sqlx::query("INSERT OR REPLACE INTO metadata (name, value) VALUES ('epoch', ?1)")
             .bind(epoch.to_string())
@@ -114,6 +110,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    // Run directly on the connection: the future of `run` is not `Send`.
+    Ok(sqlx::migrate!("../migrations/sqlite/log")
+        .run_direct(None, connection, false)
+        .await?)
 }
 
 async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch, OpenError> {

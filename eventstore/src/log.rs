@@ -119,7 +119,8 @@ pub struct Appended {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
     /// The stream is not as expected, and nothing was appended by THIS call. An earlier call with the
-    /// same bytes may have been: look for the command ids in the tail.
+    /// same bytes may have been: look for the commit id in the tail. The tail may also be empty still,
+    /// when another append is on its way: decide again.
     #[error("the stream has moved on")]
     Conflict,
     /// The payload is over the cap, and nothing was appended.

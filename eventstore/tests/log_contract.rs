@@ -21,11 +21,7 @@ impl Home for EmbeddedHome {
 
     async fn open(&self) -> Arc<dyn EventLog> {
         let path = self.0.path().join("log.db");
-        // Opening migrates, and its future is not known to be `Send`, which a trait object's must be.
-        tokio::task::block_in_place(|| {
-            let open = tokio::runtime::Handle::current().block_on(EmbeddedLog::open(&path));
-            Arc::new(open.expect("the log opens"))
-        })
+        Arc::new(EmbeddedLog::open(&path).await.expect("the log opens"))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::schema::{self, Fields};
 
 mod columns;
 
-pub(crate) use columns::Columns;
+pub(crate) use columns::{Columns, Terms, damaged};
 
 /// Why an index could not be opened.
 #[derive(Debug, thiserror::Error)]

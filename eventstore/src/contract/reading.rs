@@ -138,10 +138,7 @@ pub async fn an_opened_log_is_the_same_log<H: Home>() {
     let stale = log
         .append(append(&conversation(3), Expected::Head(0), payload("stale")))
         .await;
-    assert!(
-        super::fixture::is_conflict(&stale),
-        "heads are known again: {stale:?}"
-    );
+    assert!(is_conflict(&stale), "heads are known again: {stale:?}");
     expected.push(pushed(log.as_ref(), &conversation(3), payload("more")).await);
     drop(log);
 

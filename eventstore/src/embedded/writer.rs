@@ -43,9 +43,9 @@ pub(super) struct Writer {
     connection: SqliteConnection,
     end: watch::Sender<u64>,
     streams: HashMap<String, KnownStream>,
-    /// The sequence of recent commits, with the order in which to forget them.
-    commits: HashMap<CommitId, u64>,
-    commit_order: VecDeque<CommitId>,
+    /// The sequences of recent commits by stream and id, with the order in which to forget them.
+    commits: HashMap<(i64, CommitId), u64>,
+    commit_order: VecDeque<(i64, CommitId)>,
 }
 
 impl Writer {
@@ -114,11 +114,12 @@ impl Writer {
         let mut fresh = Vec::with_capacity(appends.len());
         let mut outcomes = Vec::with_capacity(appends.len());
         for (append, subject) in appends.iter().zip(subjects) {
-            if let Some(sequence) = self.commits.get(&append.commit_id) {
+            let known = self.streams.get(&subject).copied();
+            let repeated = known.and_then(|stream| self.commits.get(&(stream.id, append.commit_id)));
+            if let Some(sequence) = repeated {
                 outcomes.push(Ok(Appended { sequence: *sequence }));
                 continue;
             }
-            let known = self.streams.get(&subject).copied();
             let head = known.map_or(0, |stream| stream.head);
             if matches!(append.expected, Expected::Head(expected) if expected != head) {
                 outcomes.push(Err(AppendError::Conflict));
@@ -135,8 +136,8 @@ impl Writer {
                 payload: append.payload.clone(),
             });
             self.streams.insert(subject, KnownStream { id, head: last });
-            self.commits.insert(append.commit_id, last);
-            fresh.push(append.commit_id);
+            self.commits.insert((id, append.commit_id), last);
+            fresh.push((id, append.commit_id));
             outcomes.push(Ok(Appended { sequence: last }));
         }
         insert(&mut transaction, rows).await?;
@@ -146,7 +147,7 @@ impl Writer {
         Ok(outcomes)
     }
 
-    fn remember(&mut self, commits: Vec<CommitId>) {
+    fn remember(&mut self, commits: Vec<(i64, CommitId)>) {
         self.commit_order.extend(commits);
         while self.commit_order.len() > KNOWN_COMMITS {
             if let Some(oldest) = self.commit_order.pop_front() {

@@ -14,6 +14,13 @@ fn stream() -> Stream {
     Stream::Conversation(TenantId::parse("t").unwrap(), ConversationId::from_bytes([1; 16]))
 }
 
+fn fact(sequence: u64) -> CommandFact {
+    CommandFact {
+        fingerprint: Fingerprint::from_bytes([0; 16]),
+        sequence,
+    }
+}
+
 /// An actor that only says what it gets.
 fn listen(mut queue: Queue<u32>, heard: tokio::sync::mpsc::UnboundedSender<Vec<u32>>) {
     tokio::spawn(async move {
@@ -90,6 +97,18 @@ fn a_full_queue_says_so() {
     assert_eq!(sent.count(), 1_024);
 }
 
+#[test]
+fn commands_do_not_pile_up_while_nobody_asks_for_them() {
+    let id = |sequence: u64| CommandId::from_bytes(u128::from(sequence).to_be_bytes());
+    let mut known = KnownCommands::default();
+    for sequence in 1..=10_000 {
+        known.insert(id(sequence), fact(sequence));
+        known.shed(sequence.saturating_sub(10));
+    }
+    let kept = (1..=10_000).filter(|sequence| known.get(id(*sequence)).is_some());
+    assert!(kept.count() < 300);
+}
+
 /// What may happen to the commands that an actor knows.
 #[derive(Clone, Debug)]
 enum Step {
@@ -115,7 +134,6 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn every_command_above_the_floor_is_known(steps in prop::collection::vec(step(), 0..2_000)) {
-        let fact = |sequence| CommandFact { fingerprint: Fingerprint::from_bytes([0; 16]), sequence };
         let id = |command: u8| CommandId::from_bytes([command; 16]);
         let mut log: Vec<u8> = Vec::new();
         let mut known = KnownCommands::default();

@@ -67,7 +67,10 @@ pub(super) struct Contention {
 
 impl Contention {
     pub(super) fn new() -> Self {
-        Self { pause: FIRST_PAUSE, deadline: Instant::now() + PATIENCE }
+        Self {
+            pause: FIRST_PAUSE,
+            deadline: Instant::now() + PATIENCE,
+        }
     }
 
     /// Waits before the next attempt; `false` when there should be none.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use super::history::History;
-use super::logs::Watched;
 use super::world::{Done, Node, World, conversation, sent};
 
 const CLIENTS: [&str; 8] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
@@ -24,27 +23,13 @@ async fn eight_clients_through_one_node(world: World) {
 }
 
 async fn eight_clients_through_two_nodes(world: World) {
-    let logs = [
-        Watched::new(world.log.clone()),
-        Watched::new(world.log_of_another_node().await),
-    ];
-    let nodes = logs.clone().map(|log| world.node_on(log));
-    let start = Instant::now();
+    let nodes = [world.node(), world.another_node().await];
     eight_clients(&world, &nodes, 1_000).await;
-    let count = |of: fn(&Watched) -> u64| logs.iter().map(|log| of(log)).collect::<Vec<_>>();
-    // Shown when the test is asked to: what two nodes at one conversation cost.
-    eprintln!(
-        "two nodes: {:?}, appends {:?}, conflicts {:?}",
-        start.elapsed(),
-        count(|log| log.appends.load(SeqCst)),
-        count(|log| log.conflicts.load(SeqCst)),
-    );
 }
 
 async fn eight_clients(world: &World, nodes: &[Node], each: usize) {
     let stream = conversation(1);
     nodes[0].found(&stream, &CLIENTS).await;
-    let start = Instant::now();
     let clients: Vec<_> = CLIENTS
         .iter()
         .enumerate()
@@ -57,7 +42,6 @@ async fn eight_clients(world: &World, nodes: &[Node], each: usize) {
     for client in clients {
         done.push(client.await.unwrap());
     }
-    eprintln!("{} messages in {:?}", CLIENTS.len() * each, start.elapsed());
 
     let history = History::of(world, &stream).await;
     assert_eq!(
@@ -120,11 +104,7 @@ async fn many_conversations_at_once(world: World) {
 /// One node's clients send without a pause, each as soon as its last message is taken, and the other
 /// node's messages get through all the same.
 async fn neither_of_two_nodes_starves_the_other(world: World) {
-    let logs = [
-        Watched::new(world.log.clone()),
-        Watched::new(world.log_of_another_node().await),
-    ];
-    let nodes = logs.clone().map(|log| world.node_on(log));
+    let nodes = [world.node(), world.another_node().await];
     let stream = conversation(1);
     nodes[0].found(&stream, &CLIENTS).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -163,16 +143,6 @@ async fn neither_of_two_nodes_starves_the_other(world: World) {
     for client in busy {
         sent += client.await.unwrap();
     }
-    took.sort();
-    eprintln!(
-        "busy {sent}, other: p50 {:?} p90 {:?} p99 {:?} max {:?}; appends {:?} conflicts {:?}",
-        took[300],
-        took[540],
-        took[594],
-        took[599],
-        logs.iter().map(|l| l.appends.load(SeqCst)).collect::<Vec<_>>(),
-        logs.iter().map(|l| l.conflicts.load(SeqCst)).collect::<Vec<_>>()
-    );
     let slowest = took.into_iter().max().unwrap();
     assert!(slowest < Duration::from_secs(5), "a message took {slowest:?}");
     assert_eq!(History::of(&world, &stream).await.texts().len(), sent);

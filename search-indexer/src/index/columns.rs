@@ -106,26 +106,24 @@ impl Terms {
         self.strings.dictionary().term_ord(term)
     }
 
-    /// The terms with these numbers, which must rise.
+    /// Passes on the terms with these numbers, which must rise.
     ///
     /// # Errors
     /// When the dictionary cannot be read, or does not have them.
-    pub(crate) fn strings_of(&self, numbers: &[u64]) -> Result<Vec<String>, TantivyError> {
-        let mut strings = Vec::with_capacity(numbers.len());
+    pub(crate) fn each_of(&self, numbers: &[u64], mut on: impl FnMut(&str)) -> Result<(), TantivyError> {
         let found = self
             .strings
             .dictionary()
-            .sorted_ords_to_term_cb(numbers, |term| {
-                strings.push(String::from_utf8_lossy(term).into_owned());
-            })?;
+            .sorted_ords_to_term_cb(numbers, |term| on(&String::from_utf8_lossy(term)))?;
         if found {
-            Ok(strings)
+            Ok(())
         } else {
             Err(damaged("a term is missing"))
         }
     }
 }
 
+/// The error for what a whole index would not hold.
 pub(crate) fn damaged(detail: &str) -> TantivyError {
     TantivyError::InternalError(format!("the index is damaged: {detail}"))
 }

@@ -1,21 +1,20 @@
 //! Collects in one pass what a page needs: the newest matches, how many there are, and what they are.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
+use domain::UserId;
 use domain::conversation::MessageKind;
-use domain::{ConversationId, UserId};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
-use serde::de::value::Error as NameError;
+use serde::de::value::{Error as NameError, StrDeserializer};
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::ColumnValues;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, Score, SegmentOrdinal, SegmentReader, TantivyError};
 
 use super::Facets;
-use crate::index::{Columns, Snapshot};
+use crate::index::{Columns, Snapshot, Terms, damaged};
 
 /// Collects the matches of a query: all are counted, the newest are kept.
 pub(super) struct Matches {
@@ -80,33 +79,28 @@ impl Collector for Matches {
     fn merge_fruits(&self, segments: Vec<SegmentMatches>) -> tantivy::Result<Found> {
         let mut total = 0;
         let mut newest = Vec::new();
-        let (mut kinds, mut users, mut conversations) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (mut kinds, mut users, mut conversations) = (Names::default(), Names::default(), Vec::new());
         for segment in segments {
             total += segment.total;
             newest.extend(segment.newest.places);
-            let columns = &segment.columns;
-            segment
-                .by_kind
-                .merge_into(&mut kinds, |numbers| columns.kind.strings_of(numbers))?;
-            segment
-                .by_user
-                .merge_into(&mut users, |numbers| columns.user.strings_of(numbers))?;
-            let known = columns.conversations()?;
-            segment
-                .by_conversation
-                .merge_into(&mut conversations, |numbers| {
-                    Ok(numbers
-                        .iter()
-                        .filter_map(|number| known.get(usize::try_from(*number).ok()?).copied())
-                        .collect())
-                })?;
+            kinds.add(&segment.columns.kind, &segment.by_kind)?;
+            users.add(&segment.columns.user, &segment.by_user)?;
+            let known = segment.columns.conversations()?;
+            let counts = segment.by_conversation.0.iter();
+            conversations.extend(
+                known
+                    .iter()
+                    .copied()
+                    .zip(counts.map(|c| u64::from(*c)))
+                    .filter(|(_, c)| *c > 0),
+            );
         }
         newest.sort_unstable_by_key(|place: &Place| Reverse(place.rank));
         newest.truncate(self.keep);
         let facets = Facets {
-            by_type: by_frequency(kinds, kind, |a, b| a.as_str().cmp(b.as_str()))?,
-            by_user: by_frequency(users, |user| UserId::parse(user).ok(), UserId::cmp)?,
-            by_conversation: by_frequency(conversations, Some, ConversationId::cmp)?,
+            by_type: by_frequency(kinds.merged(), kind)?,
+            by_user: by_frequency(users.merged(), |user| UserId::parse(user).ok())?,
+            by_conversation: by_frequency(merged(conversations), Some)?,
         };
         Ok(Found {
             total,
@@ -116,24 +110,68 @@ impl Collector for Matches {
     }
 }
 
-fn kind(name: String) -> Option<MessageKind> {
-    let name: serde::de::value::StringDeserializer<NameError> = name.into_deserializer();
-    MessageKind::deserialize(name).ok()
+/// Counted terms of several segments, in one piece of memory.
+#[derive(Default)]
+struct Names {
+    text: String,
+    counts: Vec<(Range<usize>, u64)>,
 }
 
-/// Names what was counted, the most frequent first, equally frequent ones in a fixed order.
+impl Names {
+    fn add(&mut self, terms: &Terms, counts: &Counts) -> tantivy::Result<()> {
+        let (numbers, counts): (Vec<u64>, Vec<u32>) = (0..)
+            .zip(&counts.0)
+            .filter(|(_, count)| **count > 0)
+            .map(|(number, count)| (number, *count))
+            .unzip();
+        let mut counts = counts.into_iter();
+        terms.each_of(&numbers, |name| {
+            let start = self.text.len();
+            self.text.push_str(name);
+            self.counts
+                .push((start..self.text.len(), counts.next().map_or(0, u64::from)));
+        })
+    }
+
+    fn merged(&self) -> Vec<(&str, u64)> {
+        merged(
+            self.counts
+                .iter()
+                .map(|(name, count)| (&self.text[name.clone()], *count))
+                .collect(),
+        )
+    }
+}
+
+/// Adds up what several segments counted of the same name. Each segment's names are in order, which the
+/// sort makes use of.
+fn merged<N: Ord>(mut counts: Vec<(N, u64)>) -> Vec<(N, u64)> {
+    counts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    counts.dedup_by(|(name, more), (kept, count)| {
+        let same = name == kept;
+        *count += if same { *more } else { 0 };
+        same
+    });
+    counts
+}
+
+/// Names what was counted, the most frequent first; equally frequent ones stay in the order of their names.
 fn by_frequency<N, K>(
-    counts: HashMap<N, u64>,
+    mut counts: Vec<(N, u64)>,
     named: impl Fn(N) -> Option<K>,
-    order: impl Fn(&K, &K) -> Ordering,
 ) -> tantivy::Result<Vec<(K, u64)>> {
-    let mut named: Vec<(K, u64)> = counts
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let named = counts
         .into_iter()
-        .map(|(name, count)| named(name).map(|name| (name, count)))
+        .map(|(name, count)| Some((named(name)?, count)));
+    named
         .collect::<Option<_>>()
-        .ok_or_else(|| TantivyError::InternalError("the index names something unknown".to_owned()))?;
-    named.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| order(a, b)));
-    Ok(named)
+        .ok_or_else(|| damaged("it names something unknown"))
+}
+
+fn kind(name: &str) -> Option<MessageKind> {
+    let name: StrDeserializer<'_, NameError> = name.into_deserializer();
+    MessageKind::deserialize(name).ok()
 }
 
 /// The matches in one segment.
@@ -229,21 +267,5 @@ impl Counts {
                 *count += 1;
             }
         }
-    }
-
-    fn merge_into<N: Eq + Hash>(
-        &self,
-        all: &mut HashMap<N, u64>,
-        names_of: impl FnOnce(&[u64]) -> tantivy::Result<Vec<N>>,
-    ) -> tantivy::Result<()> {
-        let (numbers, counts): (Vec<u64>, Vec<u32>) = (0..)
-            .zip(&self.0)
-            .filter(|(_, count)| **count > 0)
-            .map(|(number, count)| (number, *count))
-            .unzip();
-        for (name, count) in names_of(&numbers)?.into_iter().zip(counts) {
-            *all.entry(name).or_default() += u64::from(count);
-        }
-        Ok(())
     }
 }

@@ -386,7 +386,11 @@ impl Chat {
         let end = self.log.position(0, self.log.records().len() as u64);
         let begun = Instant::now();
         while !indexer.progress().reached(end, Duration::from_millis(20)).await {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", indexer.status());
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{:?}",
+                indexer.status()
+            );
             indexer.commit_now().await.unwrap();
         }
     }
