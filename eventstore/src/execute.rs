@@ -5,6 +5,10 @@
 //! the safety between nodes: after a conflict the tail is folded and everything that was not yet
 //! acknowledged is decided again. A refusal or a no-op rests on state, so it is answered only when the
 //! head of the stream was confirmed at the log after the command had arrived.
+//!
+//! In reading order: `registry` holds the running actors, `actor` is one of them, `folded` its state,
+//! `known` the named commands it remembers, `plan` the decisions of a turn, `turns` how the actors of
+//! several nodes share a stream, `lane` is beside them all: the read marks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +31,7 @@ mod actor;
 mod folded;
 mod known;
 mod lane;
+mod plan;
 mod registry;
 mod turns;
 

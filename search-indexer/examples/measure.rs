@@ -151,7 +151,10 @@ async fn main() {
 
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::start();
-    let (index, indexer) = chat.index(&dir.path().join("live")).await;
+    let index = SearchIndex::open(&dir.path().join("live")).unwrap();
+    let indexer = chat.follow(&index).await;
+    let end = chat.log.position(0, chat.log.records().len() as u64);
+    assert!(indexer.progress().reached(end, Duration::from_secs(600)).await);
     clock.report("followed, with commits", count);
     drop(indexer);
 

@@ -13,7 +13,7 @@ use domain::conversation::MessageKind;
 use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::Position;
 use tantivy::query::{BooleanQuery, Occur, PhraseQuery, Query, TermQuery};
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::schema::IndexRecordOption;
 use tantivy::{TantivyError, Term};
 
 use crate::index::Snapshot;
@@ -233,39 +233,41 @@ fn whole_query(
     clauses: HashSet<Clause>,
     conversations: Vec<ConversationId>,
 ) -> Result<BooleanQuery, SearchError> {
-    let mut parts: Vec<Box<dyn Query>> = clauses
-        .into_iter()
-        .map(|clause| clause_query(fields.text, clause))
-        .collect();
+    let mut parts: Vec<Box<dyn Query>> = Vec::new();
+    let mut candidates = u64::MAX;
+    for clause in clauses {
+        let mut terms = Vec::with_capacity(clause.len());
+        for (position, term) in clause {
+            let term = Term::from_field_text(fields.text, &term);
+            candidates = candidates.min(snapshot.searcher.doc_freq(&term)?);
+            terms.push((position, term));
+        }
+        parts.push(clause_query(terms));
+    }
     if let Some(user) = &request.filters.user {
-        parts.push(term_query(fields.user, user.as_str()));
+        parts.push(term_query(Term::from_field_text(fields.user, user.as_str())));
     }
     if let Some(kind) = request.filters.kind {
-        parts.push(term_query(fields.kind, kind.as_str()));
+        parts.push(term_query(Term::from_field_text(fields.kind, kind.as_str())));
     }
-    parts.extend(Scope::new(snapshot, request, conversations).queries(fields)?);
+    parts.extend(Scope::new(snapshot, request, conversations).queries(fields, candidates));
     Ok(BooleanQuery::new(
         parts.into_iter().map(|part| (Occur::Must, part)).collect(),
     ))
 }
 
-fn clause_query(text: Field, clause: Clause) -> Box<dyn Query> {
-    let mut terms: Vec<_> = clause
-        .into_iter()
-        .map(|(position, term)| (position, Term::from_field_text(text, &term)))
-        .collect();
-    if terms.len() == 1 {
-        let (_, term) = terms.remove(0);
-        return Box::new(TermQuery::new(term, IndexRecordOption::Basic));
+fn clause_query(mut terms: Vec<(usize, Term)>) -> Box<dyn Query> {
+    match terms.pop() {
+        Some((_, only)) if terms.is_empty() => term_query(only),
+        last => {
+            terms.extend(last);
+            Box::new(PhraseQuery::new_with_offset(terms))
+        }
     }
-    Box::new(PhraseQuery::new_with_offset(terms))
 }
 
-fn term_query(field: Field, term: &str) -> Box<dyn Query> {
-    Box::new(TermQuery::new(
-        Term::from_field_text(field, term),
-        IndexRecordOption::Basic,
-    ))
+fn term_query(term: Term) -> Box<dyn Query> {
+    Box::new(TermQuery::new(term, IndexRecordOption::Basic))
 }
 
 fn hit(snapshot: &Snapshot, place: &Place) -> Result<Hit, SearchError> {

@@ -64,6 +64,9 @@ impl Writer {
         let tantivy = index.inner().writer_with_options(options)?;
         // Not what searches see: a commit that failed half-way may have reached the disk and not them.
         let checkpoints = index.committed()?;
+        if checkpoints != index.snapshot().checkpoints {
+            index.publish(checkpoints.clone())?;
+        }
         Ok(Self {
             index: index.clone(),
             epoch,

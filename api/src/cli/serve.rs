@@ -51,6 +51,12 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
         tracing::info!("stopping");
         signalled.cancel();
     });
+    // Frames and answers are small and written whole: waiting for more to send would only delay them.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection goes without TCP_NODELAY");
+        }
+    });
     let server =
         axum::serve(listener, router(app)).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let overdue = async {

@@ -4,61 +4,36 @@
 //! events as one commit that expects the head. What needs no append waits for the same confirmation:
 //! an append that was accepted proves that the head was the one decided on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{Aggregate, CommandId, CommitId, Context, Timestamp};
+use domain::{CommandId, CommitId, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use ulid::Ulid;
 
 use super::folded::{self, FoldError, Folded};
 use super::known::KnownCommands;
+use super::plan::{Plan, Planned};
 use super::registry::Queue;
 use super::turns::{Contention, Turns};
 use super::{
     Ask, Confirmed, ExecuteError, FIRST_PAUSE, Met, Outcome, Ports, Reply, Request, STORE_PATIENCE, rest,
 };
-use crate::codec::{Draft, assemble};
-use crate::envelope::{CommandTag, Logged};
+use crate::envelope::Logged;
 use crate::facts::{CommandFact, Facts};
-use crate::log::{Append, AppendError, Expected, MAX_COMMIT_BYTES};
+use crate::log::{Append, AppendError, Expected};
 use crate::subject::Stream;
 
 /// Commands that are decided in one turn.
 const TURN: usize = 256;
-/// Bytes of a commit that are not events.
-const HEADER_BYTES: usize = 256;
 /// How long commands wait for a read model that is too far behind.
 const LAG_PATIENCE: Duration = Duration::from_secs(2);
-
-type Answer<A> = Result<Outcome<<A as Aggregate>::Event>, ExecuteError<<A as Aggregate>::Error>>;
 
 /// A command that waits for its answer.
 struct Waiting<A: Logged> {
     request: Request<A::Command>,
     reply: Reply<Outcome<A::Event>, A>,
-}
-
-/// What became of one command in a plan.
-enum Planned<A: Logged> {
-    /// Its events are in the commit.
-    Events(Vec<A::Event>),
-    /// It is the same as an earlier command of this commit.
-    SameAs,
-    /// It needs no append, but a confirmed head: a refusal, or nothing to do.
-    Settled(Answer<A>),
-}
-
-/// The commands of a turn, decided on one state.
-struct Plan<A: Logged> {
-    commit: CommitId,
-    time: Timestamp,
-    planned: Vec<Planned<A>>,
-    tags: Vec<CommandTag>,
-    working: Folded<A>,
-    payload: Option<Bytes>,
 }
 
 /// How a turn's append ended.
@@ -265,6 +240,12 @@ impl<A: Logged> Actor<A> {
         }
     }
 
+    async fn plan(&self, folded: &Folded<A>) -> Result<Plan<A>, ExecuteError<A::Error>> {
+        let waiting = self.waiting.iter().take(TURN);
+        let requests: Vec<_> = waiting.map(|waiting| &waiting.request).collect();
+        Plan::decide(&self.ports, &self.stream, folded, &self.known, &requests).await
+    }
+
     /// Looks up those named commands that nothing is known of here.
     async fn look_up(&mut self, head: u64) -> Result<(), ExecuteError<A::Error>> {
         let named = self
@@ -305,93 +286,6 @@ impl<A: Logged> Actor<A> {
             self.known.insert(id, fact);
         }
         Ok(())
-    }
-
-    /// Decides as many waiting commands as fit into one commit.
-    async fn plan(&self, folded: &Folded<A>) -> Result<Plan<A>, ExecuteError<A::Error>> {
-        let commit = CommitId::from(Ulid::generate());
-        let time = (self.ports.clock)().max(folded.time);
-        let mut working = folded.clone();
-        let mut planned = Vec::new();
-        let mut encoded: Vec<String> = Vec::new();
-        let mut bytes = HEADER_BYTES;
-        let mut named: HashMap<CommandId, CommandTag> = HashMap::new();
-        for Waiting { request, .. } in self.waiting.iter().take(TURN) {
-            if let Some(tag) = request.tag
-                && let Some(answer) = self.answer_repeat(tag, named.get(&tag.id))
-            {
-                planned.push(answer);
-                continue;
-            }
-            let context = Context {
-                actor: request.actor.clone(),
-                now: time,
-            };
-            let events = match A::decide(&working.state, &request.command, &context) {
-                Ok(events) if !events.is_empty() => events,
-                Ok(_) => {
-                    let position = self.ports.log.position(self.shard, folded.head);
-                    planned.push(Planned::Settled(Ok(Outcome::Unchanged { position })));
-                    continue;
-                }
-                Err(error) => {
-                    planned.push(Planned::Settled(Err(ExecuteError::Refused(error))));
-                    continue;
-                }
-            };
-            let drafts = drafts::<A>(request, &events, working.version);
-            let written = self
-                .ports
-                .codec
-                .encode(self.stream.tenant(), commit, encoded.len(), &drafts)
-                .await
-                .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
-            let size: usize = written.iter().map(|event| event.len() + 1).sum();
-            if bytes + size > MAX_COMMIT_BYTES {
-                if encoded.is_empty() {
-                    planned.push(Planned::Settled(Err(ExecuteError::TooLarge)));
-                    continue;
-                }
-                // The next commit's.
-                break;
-            }
-            bytes += size;
-            encoded.extend(written);
-            events
-                .iter()
-                .for_each(|event| A::evolve(&mut working.state, event));
-            working.version += events.len() as u64;
-            named.extend(request.tag.map(|tag| (tag.id, tag)));
-            planned.push(Planned::Events(events));
-        }
-        let payload = if encoded.is_empty() {
-            None
-        } else {
-            Some(assemble(commit, time, &encoded))
-        };
-        Ok(Plan {
-            commit,
-            time,
-            planned,
-            tags: named.into_values().collect(),
-            working,
-            payload,
-        })
-    }
-
-    /// The answer to a named command that was carried out before, or is being so in this commit.
-    fn answer_repeat(&self, tag: CommandTag, planned: Option<&CommandTag>) -> Option<Planned<A>> {
-        let known = self.known.get(tag.id);
-        let fingerprint = known
-            .map(|fact| fact.fingerprint)
-            .or(planned.map(|tag| tag.fingerprint))?;
-        if fingerprint != tag.fingerprint {
-            return Some(Planned::Settled(Err(ExecuteError::AnotherPayload)));
-        }
-        Some(known.map_or(Planned::SameAs, |fact| {
-            let position = self.ports.log.position(self.shard, fact.sequence);
-            Planned::Settled(Ok(Outcome::Repeated { position }))
-        }))
     }
 
     /// Appends, and repeats an append of unknown outcome until an acknowledgement or a conflict ends it.
@@ -481,18 +375,4 @@ impl<A: Logged> Actor<A> {
             }
         }));
     }
-}
-
-fn drafts<A: Logged>(request: &Request<A::Command>, events: &[A::Event], version: u64) -> Vec<Draft> {
-    events
-        .iter()
-        .zip(version + 1..)
-        .map(|(event, version)| Draft {
-            version,
-            actor: request.actor.clone(),
-            command: request.tag,
-            trace: request.trace.clone(),
-            event: A::wrap(event.clone()),
-        })
-        .collect()
 }

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use domain::{ConversationId, TenantId};
 use tantivy::columnar::ColumnValues;
-use tantivy::query::AllScorer;
-use tantivy::query::Query;
 use tantivy::query::doc_predicate_query::{
     ConstOrVariableSegmentPredicate, DocPredicate, DocPredicateQuery, SegmentDocPredicate,
 };
-use tantivy::{DocId, SegmentReader, TantivyError};
+use tantivy::query::{AllScorer, Query, TermSetQuery};
+use tantivy::{DocId, SegmentReader, TantivyError, Term};
 
-use super::{SearchError, SearchRequest};
+use super::SearchRequest;
 use crate::index::{Columns, Snapshot};
 use crate::schema::Fields;
+
+/// Looking up a conversation in a segment takes as long as looking at this many messages, as measured with
+/// a million messages in ten thousand conversations.
+const CANDIDATES_PER_LOOKUP: u64 = 128;
 
 /// The scope of a search, as a condition on a message's columns.
 pub(super) struct Scope {
@@ -46,9 +49,19 @@ impl Scope {
         }
     }
 
-    /// The scope as queries that must all match.
-    pub(super) fn queries(self, _fields: &Fields) -> Result<Vec<Box<dyn Query>>, SearchError> {
-        Ok(vec![Box::new(DocPredicateQuery::from(self))])
+    /// The scope as queries that must all match. The condition is always one of them. Where the words are
+    /// so frequent (`candidates`: how many messages have the rarest of them) that looking at each of their
+    /// messages takes longer than listing the conversations' own, the list is another.
+    pub(super) fn queries(self, fields: &Fields, candidates: u64) -> Vec<Box<dyn Query>> {
+        let lookups = self.conversations.len() as u64 * self.snapshot.columns.len() as u64;
+        let mut queries: Vec<Box<dyn Query>> = Vec::with_capacity(2);
+        if candidates / CANDIDATES_PER_LOOKUP > lookups {
+            let names = self.conversations.iter().map(ConversationId::to_string);
+            let terms = names.map(|name| Term::from_field_text(fields.conversation, &name));
+            queries.push(Box::new(TermSetQuery::new(terms)));
+        }
+        queries.push(Box::new(DocPredicateQuery::from(self)));
+        queries
     }
 
     /// The conversations by their numbers in a segment, one bit each; `None` when it has none of them.

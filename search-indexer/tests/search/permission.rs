@@ -4,7 +4,7 @@ use domain::conversation::MessageKind;
 use domain::{Timestamp, UserId};
 use search_indexer::{Facets, Filters, SearchPage};
 
-use crate::support::{Chat, conversation, ids, request, user};
+use crate::support::{Chat, conversation, ids, request, tenant, user};
 
 fn users(page: &SearchPage) -> Vec<(UserId, u64)> {
     page.facets.by_user.clone()
@@ -138,4 +138,26 @@ async fn filters_narrow_hits_total_and_facets_alike() {
         ..Filters::default()
     });
     assert_eq!(page.total, 0);
+}
+
+/// Frequent words are found by way of the conversations, rare ones by way of the words: with the same scope.
+#[tokio::test]
+async fn frequent_words_have_the_same_scope_as_rare_ones() {
+    let chat = Chat::new();
+    let codec = chat.codec();
+    for n in 0..4_u8 {
+        let of = tenant(if n < 2 { "acme" } else { "evil" });
+        let messages: Vec<_> = (0..400).map(|m| ("ann", if m == 7 { "frequent rare" } else { "frequent" })).collect();
+        chat.commit(&codec, &of, conversation(n % 2), &messages).await;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _indexer) = chat.index(dir.path()).await;
+    for (word, matches) in [("frequent", 400), ("rare", 1)] {
+        let page = index.search(&request("acme", &[conversation(0)], word)).unwrap();
+        assert_eq!(page.total, matches, "{word}");
+        assert_eq!(page.facets.by_conversation, [(conversation(0), matches)]);
+        assert_eq!(users(&page), [(user("ann"), matches)]);
+        let outside = index.search(&request("acme", &[conversation(9)], word)).unwrap();
+        assert_eq!((outside.total, outside.facets), (0, Facets::default()));
+    }
 }

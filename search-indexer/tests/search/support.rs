@@ -173,6 +173,8 @@ impl EventLog for MemoryLog {
 pub(crate) struct MemoryKeys {
     keys: Mutex<HashMap<(TenantId, UserId), UserKey>>,
     pub(crate) away: AtomicBool,
+    /// How often keys were looked up.
+    pub(crate) found: AtomicU64,
 }
 
 impl MemoryKeys {
@@ -205,6 +207,7 @@ impl KeyStore for MemoryKeys {
 
     async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable> {
         self.check()?;
+        self.found.fetch_add(1, Ordering::SeqCst);
         Ok(self
             .keys
             .lock()

@@ -30,6 +30,8 @@ async fn garbage_frames_are_answered_with_an_error_and_change_nothing() {
         r#"{"event": "send_message"}"#.to_owned(),
         frame("dance", json!({})),
         frame("new_message", text(&chat, "hello")),
+        json!(["send_message", text(&chat, "hello"), null]).to_string(),
+        send(json!([chat, "hello", "TEXT", null, null, null])),
         send(json!("hello")),
         send(json!({})),
         with("content", json!("")),

@@ -52,7 +52,7 @@ async fn a_direct_conversation_is_one_whoever_asks() {
 #[tokio::test]
 async fn a_direct_conversation_is_one_even_when_both_ask_at_once() {
     let server = TestServer::start().await;
-    for round in 0..10 {
+    for round in 0..40 {
         let (one, other) = (format!("ann{round}"), format!("bob{round}"));
         let ask = |me: &str, you: &str| {
             let (client, body) = (server.client(me), json!({"recipientId": you}));

@@ -11,7 +11,7 @@ use tests::load::{Load, Way};
 use tests::{Folder, TestServer, corpus, report};
 
 /// Kills of an import, of a starting server and of a serving one: more than twenty together.
-const KILLS: [usize; 3] = [6, 5, 14];
+const KILLS: [usize; 3] = [6, 6, 18];
 
 const USERS: [(&str, Way); 5] = [
     ("ann", Way::Http),

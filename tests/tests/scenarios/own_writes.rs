@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tests::TestServer;
+use tests::ledger::Ledger;
 use tests::shapes::Message;
 
 #[tokio::test]
@@ -60,6 +61,26 @@ async fn who_does_not_wait_still_sees_it_when_reading() {
         let sent = call.send().await.expect_any(&[201, 202]);
         assert!(sent.sequence() > 0);
         assert_eq!(ann.page(&chat, "limit=1").await.data, [sent.json::<Message>()]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_crash_is_in_the_first_answer_after_it() {
+    let mut server = TestServer::start().await;
+    let chat = server.client("ann").direct("bob").await.id;
+    let mut ledger = Ledger::new("ann", std::slice::from_ref(&chat));
+    for round in 1..=15 {
+        let mut socket = server.socket("ann").await;
+        let sent = ledger
+            .send_socket(&mut socket, 128, |ledger| ledger.issued() >= round * 400)
+            .await;
+        assert!(sent.is_ok(), "the connection broke");
+        // The read models may be behind now, and nobody remembers who wrote last.
+        server.kill();
+        server.restart().await;
+        let user = if round % 2 == 0 { "ann" } else { "bob" };
+        let page = server.client(user).page(&chat, "limit=1").await;
+        assert_eq!(page.data[0].ordinal, round * 400, "round {round}, seen by {user}");
     }
 }
 

@@ -113,7 +113,15 @@ async fn a_repeat_is_recognised_among_new_sends_after_a_crash() {
         server.restart().await;
     }
     let kept = server.client("bob").messages(&chat).await;
-    assert!(kept.iter().map(|message| json!(message.id)).eq(ids));
+    assert_eq!(kept.len(), ids.len());
+    for (number, (message, id)) in kept.iter().zip(&ids).enumerate() {
+        assert_eq!(
+            message.content,
+            Some(format!("message {number}")),
+            "not in the order they were sent"
+        );
+        assert_eq!(json!(message.id), *id);
+    }
 }
 
 #[tokio::test]
