@@ -30,18 +30,25 @@ const REMEMBERED_USERS: u64 = 100_000;
 /// The last position of each user on this node, and how far the read model is.
 pub struct Consistency {
     projected: Progress,
+    /// The end of the log when the node started: what was acknowledged before is seen from the first
+    /// read on.
+    started_at: Vec<Position>,
     last: Cache<(TenantId, UserId), Position>,
 }
 
 impl Consistency {
-    /// Reads over a read model with this progress.
+    /// Reads over a read model with this progress, none of them before these positions.
     #[must_use]
-    pub fn new(projected: Progress) -> Self {
+    pub fn new(projected: Progress, started_at: Vec<Position>) -> Self {
         let last = Cache::builder()
             .max_capacity(REMEMBERED_USERS)
             .time_to_live(REMEMBERED)
             .build();
-        Self { projected, last }
+        Self {
+            projected,
+            started_at,
+            last,
+        }
     }
 
     /// Remembers that the user's reads must see this position from now on.
@@ -80,7 +87,7 @@ impl Consistency {
     /// Waits until a read of this user may be answered.
     async fn before_read(&self, identity: &Identity, asked: Option<Position>) -> Result<(), ApiError> {
         let own = self.last.get(&(identity.tenant.clone(), identity.user.clone()));
-        for position in [own, asked].into_iter().flatten() {
+        for position in self.started_at.iter().copied().chain(own).chain(asked) {
             self.reach(position).await?;
         }
         Ok(())

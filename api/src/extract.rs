@@ -2,10 +2,12 @@
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use domain::{ClientId, ConversationId, MessageId, UserId};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
@@ -16,33 +18,44 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
+        let object = match axum::Json::<Map<String, Value>>::from_request(request, state).await {
+            Ok(axum::Json(object)) => object,
             Err(JsonRejection::JsonSyntaxError(_)) => {
-                Err(ApiError::bad_request("malformed_json", "the body is not JSON"))
+                return Err(ApiError::bad_request("malformed_json", "the body is not JSON"));
             }
-            Err(JsonRejection::JsonDataError(error)) => Err(ApiError::invalid(
-                "validation_failed",
-                json_data_detail(&error.body_text()),
-            )),
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::unsupported_media_type()),
-            Err(rejection) if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(ApiError::too_large())
+            Err(JsonRejection::JsonDataError(_)) => {
+                return Err(ApiError::invalid(
+                    "validation_failed",
+                    "the body must be a JSON object",
+                ));
             }
-            Err(_) => Err(ApiError::bad_request(
-                "unreadable_body",
-                "the body could not be read",
-            )),
-        }
+            Err(JsonRejection::MissingJsonContentType(_)) => return Err(ApiError::unsupported_media_type()),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(ApiError::too_large());
+            }
+            Err(_) => {
+                return Err(ApiError::bad_request(
+                    "unreadable_body",
+                    "the body could not be read",
+                ));
+            }
+        };
+        fields(Value::Object(object)).map(Self)
     }
 }
 
-/// What serde says is wrong with a field, without the framework's preamble.
-fn json_data_detail(text: &str) -> String {
-    let detail = text
-        .split_once("target type: ")
-        .map_or(text, |(_, detail)| detail);
-    format!("the body does not have the shape it should have: {detail}")
+/// Reads the fields of an object. A list of them in some order is none, though serde would take it.
+///
+/// # Errors
+/// 422 when they do not have the shape they should have.
+pub fn fields<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
+    if !value.is_object() {
+        return Err(ApiError::invalid(
+            "validation_failed",
+            "the data must be a JSON object",
+        ));
+    }
+    serde_json::from_value(value).map_err(|error| ApiError::invalid_field(&error))
 }
 
 /// A query string.

@@ -45,7 +45,7 @@ impl Folder {
             path: path.to_owned(),
             source,
         };
-        std::fs::create_dir_all(path).map_err(io)?;
+        create_private(path).map_err(io)?;
         let path = path.canonicalize().map_err(io)?;
         let lock = OpenOptions::new()
             .create(true)
@@ -106,7 +106,7 @@ pub fn token_secret(data: &Path) -> Result<String, FolderError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return read.map_err(io),
     }
-    std::fs::create_dir_all(data).map_err(io)?;
+    create_private(data).map_err(io)?;
     let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET_BYTES]>());
     // Written whole before it gets its name, so that nobody ever reads half a secret.
     let draft = data.join(format!("{SECRET}.{}", std::process::id()));
@@ -119,6 +119,16 @@ pub fn token_secret(data: &Path) -> Result<String, FolderError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_secret(&path).map_err(io),
         Err(error) => Err(io(error)),
     }
+}
+
+/// Makes a folder that is its owner's alone: the keys in it open what everyone wrote. One that exists
+/// stays as its owner made it.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 fn read_secret(path: &Path) -> io::Result<String> {

@@ -159,7 +159,7 @@ impl Node {
             users: Arc::clone(&self.users),
             reads: ReadMarks::new(Arc::clone(&self.conversations)),
             read_model: self.read_model.clone(),
-            consistency: Consistency::new(self.projected()),
+            consistency: Consistency::new(self.projected(), self.ends().await?),
             search: self.search.clone(),
             stations: self.stations(&hub),
             hub,

@@ -111,6 +111,8 @@ impl Writer {
             commit_id: Some(commit.id),
         };
         match self.checkpoints.iter_mut().find(|known| known.shard == now.shard) {
+            // Taken in again: what the index holds reaches further already.
+            Some(_) if again => {}
             Some(known) => *known = now,
             None => self.checkpoints.push(now),
         }

@@ -167,7 +167,7 @@ fn parse_line(line: &str) -> Result<Option<Parsed>, &'static str> {
         action.split_once(' ').unwrap_or((action, ""))
     };
     let sender = UserId::parse(nick).map_err(|_| "the nickname is not a user id")?;
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err("a message without a text");
     }
     let content = Content::parse(text).map_err(|_| "the text cannot be a message's content")?;

@@ -25,6 +25,7 @@ use crate::auth::Identity;
 use crate::commands::messages::{SendMessage, send_message};
 use crate::commands::reads::{MarkRead, mark_as_read};
 use crate::error::ApiError;
+use crate::extract::fields;
 
 /// Frames that may wait for a socket before it counts as too slow.
 const OUTBOX: usize = 1_024;
@@ -273,13 +274,13 @@ fn carry_out(app: Arc<App>, identity: Identity, incoming: Incoming) -> Answer {
 }
 
 async fn send(app: &App, identity: &Identity, data: Value) -> Result<crate::wire::Message, ApiError> {
-    let body: SendMessage = serde_json::from_value(data).map_err(|error| ApiError::invalid_field(&error))?;
+    let body: SendMessage = fields(data)?;
     Ok(send_message(app, identity, body, None, Trace::default())
         .await?
         .message)
 }
 
 async fn read(app: &App, identity: &Identity, data: Value) -> Result<Position, ApiError> {
-    let body: MarkRead = serde_json::from_value(data).map_err(|error| ApiError::invalid_field(&error))?;
+    let body: MarkRead = fields(data)?;
     mark_as_read(app, identity, body, Trace::default()).await
 }

@@ -253,16 +253,14 @@ impl<A: Logged> Actor<A> {
             .iter()
             .take(TURN)
             .filter_map(|waiting| waiting.request.tag);
-        let unknown: Vec<CommandId> = named
-            .map(|tag| tag.id)
-            .filter(|id| self.known.get(*id).is_none())
-            .collect();
-        if unknown.is_empty() || self.known.floor == 0 {
+        let named: Vec<CommandId> = named.map(|tag| tag.id).collect();
+        if self.known.floor == 0 || named.iter().all(|id| self.known.get(*id).is_some()) {
             return Ok(());
         }
+        // All of them are asked for, the known ones too: what the answer lets go of here is in it.
         let facts = match timeout(
             STORE_PATIENCE,
-            self.ports.facts.facts(self.shard, &self.stream, &unknown),
+            self.ports.facts.facts(self.shard, &self.stream, &named),
         )
         .await
         {
@@ -334,6 +332,8 @@ impl<A: Logged> Actor<A> {
                     events,
                 }),
                 Planned::SameAs => Ok(Outcome::Repeated { position }),
+                // It may rest on events of this very commit: who reads at its position sees them.
+                Planned::Settled(Ok(Outcome::Unchanged { .. })) => Ok(Outcome::Unchanged { position }),
                 Planned::Settled(answer) => answer,
             };
             // Whoever asked may have gone.

@@ -147,7 +147,9 @@ async fn frequent_words_have_the_same_scope_as_rare_ones() {
     let codec = chat.codec();
     for n in 0..4_u8 {
         let of = tenant(if n < 2 { "acme" } else { "evil" });
-        let messages: Vec<_> = (0..400).map(|m| ("ann", if m == 7 { "frequent rare" } else { "frequent" })).collect();
+        let messages: Vec<_> = (0..400)
+            .map(|m| ("ann", if m == 7 { "frequent rare" } else { "frequent" }))
+            .collect();
         chat.commit(&codec, &of, conversation(n % 2), &messages).await;
     }
     let dir = tempfile::tempdir().unwrap();
