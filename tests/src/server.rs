@@ -165,6 +165,25 @@ impl TestServer {
         .await;
     }
 
+    /// Waits until the read models have taken in everything that was acknowledged to anyone. A user's
+    /// reads wait for that user's own writes alone.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub async fn settled(&self) {
+        let nobody = self.anonymous();
+        eventually("the read models have caught up", || async {
+            let ready: serde_json::Value = nobody.get("/ready").send().await.expect_any(&[200]).json();
+            let behind = &ready["behind"]["read_models"];
+            if *behind == 0 {
+                Ok(())
+            } else {
+                Err(behind.to_string())
+            }
+        })
+        .await;
+    }
+
     /// Ends it with SIGKILL, if it runs.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::extract::fields;
 use crate::wire::{Message, Time};
 
 /// The longest id that a client may give a frame.
@@ -33,7 +34,8 @@ pub(super) fn read(text: &str) -> Result<Incoming, ApiError> {
             "a frame is {\"event\": text, \"data\": object, \"id\"?: text}",
         )
     };
-    let frame: Incoming = serde_json::from_str(text).map_err(|_| malformed())?;
+    let value: Value = serde_json::from_str(text).map_err(|_| malformed())?;
+    let frame: Incoming = fields(value).map_err(|_| malformed())?;
     match &frame.id {
         None | Some(Value::Number(_)) => Ok(frame),
         Some(Value::String(id)) if id.len() <= MAX_ID_BYTES => Ok(frame),

@@ -39,6 +39,7 @@ async fn every_new_message_comes_once_and_in_order_to_every_socket() {
     for sender in senders {
         ledgers.push(sender.await.unwrap());
     }
+    server.settled().await;
     let ann = server.client("ann");
     let mut kept = BTreeMap::new();
     for chat in &chats {

@@ -65,6 +65,7 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
         killed + KILLS[1] + KILLS[2]
     ));
 
+    server.settled().await;
     let ann = server.client("ann");
     for chat in &chats {
         check(&ledgers, chat, &ann.messages(chat).await);
