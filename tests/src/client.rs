@@ -178,6 +178,13 @@ impl Client {
         pages.into_iter().rev().flatten().collect()
     }
 
+    /// All messages of a conversation that were acknowledged to anyone. What others wrote comes into the
+    /// read models a little later; marking it as read is a write of one's own, which one's reads wait for.
+    pub async fn acknowledged_messages(&self, conversation: &str) -> Vec<Message> {
+        self.read(conversation, None).await;
+        self.messages(conversation).await
+    }
+
     /// The first page of a search.
     pub async fn search(&self, words: &str) -> SearchPage {
         self.search_page(&format!("q={}", encode(words))).await

@@ -16,6 +16,7 @@ on_both_logs! {
     a_hundred_at_once_on_two_nodes,
     much_later,
     after_a_restart,
+    beside_a_new_command,
 }
 
 /// Events that a snapshot is due after.
@@ -148,5 +149,38 @@ async fn after_a_restart(world: World) {
     assert_remembered(&world, &world.node(), early, &original).await;
     for (_, places) in History::of(&world, &stream).await.named() {
         assert_eq!(places.len(), 1, "no named command is there twice");
+    }
+}
+
+/// What the look-up for a new command lets go of is asked for in the same look-up.
+async fn beside_a_new_command(world: World) {
+    let stream = conversation(1);
+    let node = world.node();
+    node.found(&stream, &["ann", "bob"]).await;
+    node.send_many(&stream, "bob", 2 * SNAPSHOT).await;
+    world.snapshots.at_version(&stream, SNAPSHOT as u64).await;
+    world.project_all().await;
+    let log = Watched::new(world.log.clone());
+    let started = world.node_on(log.clone());
+    for round in 0..3 {
+        let [old, new] = ["old", "new"].map(|name| tag("ann", &format!("{name} {round}"), "hello"));
+        let original = started.send_tagged(&stream, "ann", "hello", old).await.unwrap();
+        world.project_all().await;
+        // Both queue behind another append, so that one turn takes them.
+        let gate = log.gate.clone().write_owned().await;
+        let (first, sent, repeated, ()) = tokio::join!(
+            started.send(&stream, "bob", "hello"),
+            started.send_tagged(&stream, "ann", "hello", new),
+            started.send_tagged(&stream, "ann", "hello", old),
+            async move { drop(gate) },
+        );
+        assert!(first.is_ok());
+        assert!(matches!(sent, Ok(Outcome::Appended { .. })));
+        assert_eq!(
+            repeated,
+            Ok(Outcome::Repeated {
+                position: original.position()
+            })
+        );
     }
 }

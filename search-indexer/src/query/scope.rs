@@ -15,7 +15,7 @@ use crate::index::{Columns, Snapshot};
 use crate::schema::Fields;
 
 /// Looking up a conversation in a segment takes as long as looking at this many messages, as measured with
-/// a million messages in ten thousand conversations.
+/// 760,000 messages in ten thousand conversations.
 const CANDIDATES_PER_LOOKUP: u64 = 128;
 
 /// The scope of a search, as a condition on a message's columns.

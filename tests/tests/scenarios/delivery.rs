@@ -43,7 +43,7 @@ async fn every_new_message_comes_once_and_in_order_to_every_socket() {
     let ann = server.client("ann");
     let mut kept = BTreeMap::new();
     for chat in &chats {
-        let messages = ann.messages(chat).await;
+        let messages = ann.acknowledged_messages(chat).await;
         check(&ledgers, chat, &messages);
         kept.insert(chat.clone(), messages);
     }

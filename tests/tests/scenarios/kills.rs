@@ -68,7 +68,7 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
     server.settled().await;
     let ann = server.client("ann");
     for chat in &chats {
-        check(&ledgers, chat, &ann.messages(chat).await);
+        check(&ledgers, chat, &ann.acknowledged_messages(chat).await);
     }
     assert_imported(&server, &logs).await;
 

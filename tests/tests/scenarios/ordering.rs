@@ -49,7 +49,7 @@ async fn eight_clients_with_a_thousand_messages_each_make_one_order() {
         start.elapsed()
     ));
     server.settled().await;
-    let messages = server.client("client0").messages(&chat).await;
+    let messages = server.client("client0").acknowledged_messages(&chat).await;
     assert_eq!(messages.len(), 8_000);
     assert!(ledgers.iter().all(|ledger| ledger.acknowledged.len() == 1_000));
     check(&ledgers, &chat, &messages);
