@@ -69,7 +69,7 @@ impl EmbeddedLog {
         let (end, end_seen) = watch::channel(last_sequence(&mut connection).await?);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options(path).pragma("query_only", "ON"))
+            .connect_with(options(path))
             .await?;
         let (queue, requests) = mpsc::channel(QUEUE);
         tokio::spawn(writer::Writer::new(connection, end).run(requests));

@@ -28,7 +28,11 @@ async fn a_server_that_is_asked_to_end_keeps_what_it_accepted() {
     load.server_at(Some(server.address()));
     let ledgers = load.finish().await;
     server.settled().await;
-    check(&ledgers, &chat, &server.client("ann").acknowledged_messages(&chat).await);
+    check(
+        &ledgers,
+        &chat,
+        &server.client("ann").acknowledged_messages(&chat).await,
+    );
 }
 
 #[tokio::test]
