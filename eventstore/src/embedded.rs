@@ -14,6 +14,7 @@ use futures::stream::BoxStream;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, MAX_COMMIT_BYTES, ReadError, Record};
 use crate::subject::Stream;
@@ -54,6 +55,7 @@ pub struct EmbeddedLog {
     readers: SqlitePool,
     queue: mpsc::Sender<writer::Request>,
     end: watch::Receiver<u64>,
+    writing: JoinHandle<()>,
 }
 
 impl EmbeddedLog {
@@ -72,13 +74,25 @@ impl EmbeddedLog {
             .connect_with(options(path))
             .await?;
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(writer::Writer::new(connection, end).run(requests));
+        let writing = tokio::spawn(writer::Writer::new(connection, end).run(requests));
         Ok(Self {
             epoch,
             readers,
             queue,
             end: end_seen,
+            writing,
         })
+    }
+
+    /// Closes the log: what was accepted is answered, and all of it is in the one file, which can be
+    /// copied. Dropping the log is as safe, but may leave a write-ahead log beside the file.
+    pub async fn close(self) {
+        // The writer closes last: connections that close at the same time leave the folding to each other.
+        self.readers.close().await;
+        drop(self.queue);
+        if let Err(error) = self.writing.await {
+            tracing::error!(%error, "the log's writer ended badly");
+        }
     }
 
     /// Gives the log a new epoch: every position and checkpoint of the old one means nothing any more.

@@ -111,25 +111,17 @@ fn back_up(from: &Path, to: &Path) {
     }
 }
 
-/// Closes a log and waits until its files are at rest.
-async fn closed(log: EmbeddedLog, folder: &Path) {
-    drop(log);
-    while folder.join("log.db-wal").exists() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_log_that_was_restored_from_a_backup_is_not_resumed() {
     let (folder, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = folder.path().join("log.db");
     let log = EmbeddedLog::open(&path).await.unwrap();
     let early = appended(&log, 1..=3).await;
-    closed(log, folder.path()).await;
+    log.close().await;
     back_up(folder.path(), backup.path());
     let log = EmbeddedLog::open(&path).await.unwrap();
     let late = appended(&log, 4..=5).await;
-    closed(log, folder.path()).await;
+    log.close().await;
 
     back_up(backup.path(), folder.path());
     let restored = EmbeddedLog::open(&path).await.unwrap();
@@ -145,7 +137,7 @@ async fn a_log_that_was_restored_from_a_backup_is_not_resumed() {
         Err(ResumeError::ForeignCommit { sequence: 5, .. })
     ));
     verify(&restored, &early).await.unwrap();
-    closed(restored, folder.path()).await;
+    restored.close().await;
 
     let epoch = EmbeddedLog::renew_epoch(&path).await.unwrap();
     let renewed = EmbeddedLog::open(&path).await.unwrap();

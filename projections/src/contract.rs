@@ -57,6 +57,7 @@ macro_rules! read_model_contract {
             checkpoints::a_new_store_has_none,
             checkpoints::a_batch_moves_its_shard_alone,
             checkpoints::a_batch_is_applied_once,
+            checkpoints::who_was_overtaken_is_told_so,
             checkpoints::a_batch_of_another_log_is_refused,
             checkpoints::a_batch_that_is_refused_changes_nothing,
             checkpoints::a_batch_that_breaks_the_tables_is_damage,

@@ -47,9 +47,29 @@ pub async fn take_in(
         ..from
     };
     let rows = store.load(&keys(&commits)).await?;
-    let changes = fold(rows, commits, commands_since)?;
+    let changes = match fold(rows, commits, commands_since) {
+        Ok(changes) => changes,
+        Err(error) => {
+            return Err(superseded(store, &from)
+                .await?
+                .map_or(error.into(), IntakeError::Apply));
+        }
+    };
     store.apply(&Batch { from, to, changes }).await?;
     Ok(to)
+}
+
+/// Whether someone else has taken in more: then the rows were newer than the checkpoint, and that the
+/// commits do not follow from them says nothing about the log.
+async fn superseded(
+    store: &dyn ProjectionStore,
+    from: &Checkpoint,
+) -> Result<Option<ApplyError>, StoreError> {
+    let (shard, expected) = (from.shard, from.sequence);
+    let start = Checkpoint::start(from.epoch, shard);
+    let now = store.checkpoint(shard).await?.unwrap_or(start);
+    let is_elsewhere = (now.epoch, now.sequence) != (from.epoch, expected);
+    Ok(is_elsewhere.then_some(ApplyError::Superseded { shard, expected }))
 }
 
 /// Commands recorded before this time need not be kept any more.

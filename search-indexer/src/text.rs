@@ -1,7 +1,7 @@
 //! What a word is, and the terms it is found by. Index and queries both ask here.
 //!
 //! A word is a maximal run of letters and digits, with the combining marks inside it. Its *exact* form
-//! is lower-cased and NFC; its *folded* form has no diacritics either ([`fold`]). Every word is indexed
+//! is lower-cased and NFC; its *folded* form has no diacritics either ([`mod@fold`]). Every word is indexed
 //! folded; one that folding changes is also indexed exact, as a term of its own kind at the same
 //! position of the same field. So a word of a query that has diacritics is found as it is written, one
 //! that has none in every spelling, and a phrase may mix the two: phrases need one field.

@@ -5,6 +5,7 @@ use eventstore::log::Epoch;
 
 use super::{History, Home, at, tenant};
 use crate::fold::{Changes, fold, keys};
+use crate::intake::{IntakeError, take_in};
 use crate::store::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 
 /// Nothing was taken in yet.
@@ -75,6 +76,30 @@ pub async fn a_batch_is_applied_once<H: Home>() {
         changes: Changes::default(),
     };
     refused::<H>(&store, &second).await;
+    assert_eq!(store.checkpoint(0).await.unwrap(), Some(history.checkpoint));
+}
+
+/// The rows it finds are newer than where it began, and it does not take that for damage.
+pub async fn who_was_overtaken_is_told_so<H: Home>() {
+    let home = H::fresh().await;
+    let store = home.open().await;
+    let mut history = History::default();
+    let id = history.group(1, &["ann"]);
+    let (start, first) = (history.checkpoint, history.pending.clone());
+    history.settle(&*store).await;
+    let (middle, mut overtaken) = (history.checkpoint, history.clone());
+    overtaken.join(id, &["bob"]);
+    overtaken.send(id, "bob");
+    history.join(id, &["bob"]);
+    history.leave(id, "bob", None);
+    history.settle(&*store).await;
+    for (from, commits) in [(start, first), (middle, overtaken.pending)] {
+        let error = take_in(&*store, from, commits, at(0)).await.unwrap_err();
+        assert!(
+            matches!(error, IntakeError::Apply(ApplyError::Superseded { .. })),
+            "{error}"
+        );
+    }
     assert_eq!(store.checkpoint(0).await.unwrap(), Some(history.checkpoint));
 }
 
