@@ -24,6 +24,7 @@ mod append;
 mod connection;
 mod digest;
 mod follow;
+pub mod lease;
 mod live;
 mod open;
 mod read;

@@ -4,7 +4,7 @@
 //! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
 //! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint, [`live`]
-//! listens to streams as they grow,
+//! listens to streams as they grow, [`lease`] is how nodes share work,
 //! [`execute`] turns commands into commits.
 
 pub mod codec;
@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod execute;
 pub mod facts;
 pub mod jetstream;
+pub mod lease;
 pub mod live;
 pub mod log;
 pub mod progress;
