@@ -29,6 +29,7 @@ mod live;
 mod open;
 mod read;
 mod shape;
+pub mod signals;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
 //! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint, [`live`]
-//! listens to streams as they grow, [`lease`] is how nodes share work,
+//! listens to streams as they grow, [`lease`] and [`signals`] are how nodes share work and news,
 //! [`execute`] turns commands into commits.
 
 pub mod codec;
@@ -19,6 +19,7 @@ pub mod live;
 pub mod log;
 pub mod progress;
 pub mod sealing;
+pub mod signals;
 pub mod snapshot;
 pub mod subject;
 
