@@ -1,7 +1,8 @@
 //! The suite that every log passes, and what the tests of logs and of their users are made with.
 //!
 //! A property is a function over a [`Home`], the place that a log lives in; [`log_contract!`](crate::log_contract)
-//! makes a test of each. [`LostAcks`] loses acknowledgements on purpose, [`nats`] starts private servers.
+//! makes a test of each. [`LostAcks`] loses acknowledgements on purpose, [`nats`] starts private servers,
+//! [`proxy`] breaks the links to them.
 //! A suite fails by panicking, so nothing here returns errors.
 
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking")]
@@ -9,8 +10,10 @@
 pub mod appending;
 mod fixture;
 pub mod following;
+pub mod live;
 mod lost_acks;
 pub mod nats;
+pub mod proxy;
 pub mod reading;
 pub mod resending;
 
@@ -79,4 +82,22 @@ macro_rules! log_contract {
             $crate::contract::$part::$property::<$home>().await;
         }
     )*};
+}
+
+/// Makes a test of each property for logs that live in a [`LiveHome`](crate::contract::live::LiveHome).
+#[macro_export]
+macro_rules! live_contract {
+    ($home:ty) => {
+        $crate::log_contract! { @each $home;
+            live::a_feed_hands_out_what_it_listens_to_and_nothing_else,
+            live::who_listens_late_gets_what_came_since,
+            live::who_begins_to_listen_while_others_append_misses_nothing,
+            live::listening_twice_changes_nothing,
+            live::what_was_left_can_be_listened_to_again,
+            live::a_thousand_streams_are_listened_to_at_once,
+            live::verified_advances_without_records,
+            live::feeds_hear_what_several_append_at_once,
+            live::a_feed_that_was_dropped_is_replaced,
+        }
+    };
 }

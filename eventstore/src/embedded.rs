@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, MAX_COMMIT_BYTES, ReadError, Record};
 use crate::subject::Stream;
 
+mod live;
 mod writer;
 
 /// The one shard of this log.
@@ -282,35 +283,39 @@ impl EventLog for EmbeddedLog {
         if shard != SHARD {
             return futures::stream::pending().boxed();
         }
-        let start = Some((self.readers.clone(), self.end.clone(), after));
-        futures::stream::unfold(start, |state| async move {
-            let (readers, mut end, after) = state?;
-            loop {
-                // Marked as seen before reading: what is appended meanwhile wakes the wait below.
-                end.mark_unchanged();
-                match read_page(
-                    &readers,
-                    Page {
-                        stream: None,
-                        after,
-                        limit: FOLLOW_PAGE,
-                    },
-                )
-                .await
-                {
-                    Ok(page) => {
-                        if let Some(last) = page.last() {
-                            let after = last.sequence;
-                            return Some((Ok(page), Some((readers, end, after))));
-                        }
-                    }
-                    Err(error) => return Some((Err(error), None)),
-                }
-                if end.changed().await.is_err() {
-                    return Some((Err(ReadError::Unavailable("the log is closed".to_owned())), None));
-                }
-            }
-        })
-        .boxed()
+        follow(self.readers.clone(), self.end.clone(), after)
     }
+}
+
+/// What [`EventLog::follow`] says, of the one shard.
+fn follow(
+    readers: SqlitePool,
+    end: watch::Receiver<u64>,
+    after: u64,
+) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+    futures::stream::unfold(Some((readers, end, after)), |state| async move {
+        let (readers, mut end, after) = state?;
+        loop {
+            // Marked as seen before reading: what is appended meanwhile wakes the wait below.
+            end.mark_unchanged();
+            let page = Page {
+                stream: None,
+                after,
+                limit: FOLLOW_PAGE,
+            };
+            match read_page(&readers, page).await {
+                Ok(page) => {
+                    if let Some(last) = page.last() {
+                        let after = last.sequence;
+                        return Some((Ok(page), Some((readers, end, after))));
+                    }
+                }
+                Err(error) => return Some((Err(error), None)),
+            }
+            if end.changed().await.is_err() {
+                return Some((Err(ReadError::Unavailable("the log is closed".to_owned())), None));
+            }
+        }
+    })
+    .boxed()
 }

@@ -7,7 +7,7 @@
 //! head of the stream was confirmed at the log after the command had arrived.
 //!
 //! In reading order: `registry` holds the running actors, `actor` is one of them, `folded` its state,
-//! `known` the named commands it remembers, `plan` the decisions of a turn, `turns` how the actors of
+//! `known` the named commands it remembers, `patience` how it asks the database, `plan` the decisions of a turn, `turns` how the actors of
 //! several nodes share a stream, `lane` is beside them all: the read marks.
 
 use std::sync::Arc;
@@ -31,6 +31,7 @@ mod actor;
 mod folded;
 mod known;
 mod lane;
+mod patience;
 mod plan;
 mod registry;
 mod turns;
@@ -39,12 +40,11 @@ mod turns;
 mod tests;
 
 pub use lane::{Marked, ReadMarks};
+use patience::Stores;
 use registry::Registry;
 
 /// How long a command is waited for before its outcome is given up as unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the database is waited for before the log is asked instead.
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// The first pause before something is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -184,6 +184,13 @@ impl Met {
     }
 }
 
+/// What the actors of one executor know together.
+#[derive(Clone)]
+struct Shared {
+    met: Met,
+    stores: Stores,
+}
+
 /// Waits about this long, and returns twice as long for the next time.
 async fn rest(pause: Duration) -> Duration {
     let jitter = rand::rng().random_range(0.5..1.5);
@@ -194,7 +201,7 @@ async fn rest(pause: Duration) -> Duration {
 /// Carries out the commands of one kind of aggregate.
 pub struct Executor<A: Logged> {
     ports: Ports,
-    met: Met,
+    shared: Shared,
     actors: Registry<Ask<A>>,
 }
 
@@ -202,10 +209,13 @@ impl<A: Logged> Executor<A> {
     /// An executor on these ports. Clones of it share its actors through the `Arc`.
     #[must_use]
     pub fn new(ports: Ports) -> Arc<Self> {
-        let met = Met::new(ports.log.shards());
+        let shared = Shared {
+            met: Met::new(ports.log.shards()),
+            stores: Stores::new(Arc::clone(&ports.facts), Arc::clone(&ports.snapshots)),
+        };
         Arc::new(Self {
             ports,
-            met,
+            shared,
             actors: Registry::default(),
         })
     }
@@ -248,8 +258,8 @@ impl<A: Logged> Executor<A> {
         let (reply, answer) = oneshot::channel();
         self.actors
             .send(stream, ask(reply), |queue| {
-                let (ports, met) = (self.ports.clone(), self.met.clone());
-                tokio::spawn(actor::Actor::new(ports, met, stream.clone(), queue).run());
+                let (ports, shared) = (self.ports.clone(), self.shared.clone());
+                tokio::spawn(actor::Actor::new(ports, shared, stream.clone(), queue).run());
             })
             .map_err(|registry::Full| ExecuteError::Overloaded)?;
         let gone = |what: &str| ExecuteError::Unavailable(what.to_owned());

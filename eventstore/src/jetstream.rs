@@ -22,10 +22,14 @@
 
 mod append;
 mod connection;
+mod digest;
 mod follow;
+pub mod lease;
+mod live;
 mod open;
 mod read;
 mod shape;
+pub mod signals;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,7 @@ use async_nats::jetstream::{self, stream};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+pub use connection::connect_options;
 pub use open::OpenError;
 
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, ReadError, Record};
@@ -123,7 +128,17 @@ impl Inner {
 
     /// A stream's subject on the server.
     fn subject(&self, stream: &Stream) -> String {
-        format!("{}.{stream}", self.namespace)
+        self.named(&stream.subject())
+    }
+
+    /// A subject of `subject.rs` on the server.
+    fn named(&self, subject: &str) -> String {
+        format!("{}.{subject}", self.namespace)
+    }
+
+    /// A subject of the server as `subject.rs` spells it, when it is of this namespace.
+    fn unnamed<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&self.namespace)?.strip_prefix('.')
     }
 }
 
@@ -172,6 +187,6 @@ impl EventLog for JetStreamLog {
     }
 
     fn follow(&self, shard: u16, after: u64) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
-        follow::follow(Arc::clone(&self.inner), shard, after)
+        follow::follow(Arc::clone(&self.inner), shard, after, follow::Wanted::Whole)
     }
 }

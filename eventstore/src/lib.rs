@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
-//! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint,
+//! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint, [`live`]
+//! listens to streams as they grow, [`lease`] and [`signals`] are how nodes share work and news,
 //! [`execute`] turns commands into commits.
 
 pub mod codec;
@@ -13,9 +14,12 @@ pub mod envelope;
 pub mod execute;
 pub mod facts;
 pub mod jetstream;
+pub mod lease;
+pub mod live;
 pub mod log;
 pub mod progress;
 pub mod sealing;
+pub mod signals;
 pub mod snapshot;
 pub mod subject;
 

@@ -94,6 +94,83 @@ impl Stream {
     }
 }
 
+/// Where commits come by as they are stored: [`Stream::subject`] with another beginning.
+const LIVE: &str = "live.";
+const STORED: &str = "evt.";
+
+impl Stream {
+    /// The subject by which the stream's commits come as they are stored.
+    #[must_use]
+    pub fn live_subject(&self) -> String {
+        self.subject().replacen(STORED, LIVE, 1)
+    }
+
+    /// The stream whose commits come by this subject.
+    ///
+    /// # Errors
+    /// [`SubjectError`] for any text that [`Stream::live_subject`] does not spell.
+    pub fn parse_live(subject: &str) -> Result<Self, SubjectError> {
+        match subject.strip_prefix(LIVE) {
+            Some(rest) => Self::parse(&format!("{STORED}{rest}")),
+            None => Err(SubjectError(subject.to_owned())),
+        }
+    }
+}
+
+/// The subjects by which everything of a partition comes as it is stored.
+#[must_use]
+pub fn live_partition(partition: u16) -> String {
+    format!("{LIVE}{partition}.>")
+}
+
+/// Where a shard's digests are published.
+#[must_use]
+pub fn digest(shard: u16) -> String {
+    format!("digest.{shard}")
+}
+
+/// Where it is published how far a shard is projected.
+#[must_use]
+pub fn projected(shard: u16) -> String {
+    format!("projected.{shard}")
+}
+
+/// The shard of a subject that [`projected`] spells.
+#[must_use]
+pub fn projected_shard(subject: &str) -> Option<u16> {
+    subject.strip_prefix("projected.")?.parse().ok()
+}
+
+/// All subjects that [`projected`] spells.
+pub const PROJECTED: &str = "projected.*";
+
+/// Where it is announced that a user became a member of a conversation.
+#[must_use]
+pub fn announce(tenant: &TenantId, user: &UserId) -> String {
+    format!("announce.{}.{}", encode(tenant.as_str()), encode(user.as_str()))
+}
+
+/// All subjects that [`announce`] spells.
+pub const ANNOUNCEMENTS: &str = "announce.*.*";
+
+/// The user that something is announced to by this subject.
+#[must_use]
+pub fn announced_to(subject: &str) -> Option<(TenantId, UserId)> {
+    let (tenant, user) = subject.strip_prefix("announce.")?.split_once('.')?;
+    let tenant = TenantId::parse(decode(tenant)?).ok()?;
+    let user = UserId::parse(decode(user)?).ok()?;
+    (announce(&tenant, &user) == subject).then_some((tenant, user))
+}
+
+/// Where the lease of this name is kept.
+#[must_use]
+pub fn lease(name: &str) -> String {
+    format!("lease.{}", encode(name))
+}
+
+/// All subjects that [`lease`] spells.
+pub const LEASES: &str = "lease.>";
+
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.subject())
@@ -162,6 +239,7 @@ mod tests {
         ];
         for (stream, subject) in golden {
             assert_eq!(stream.subject(), subject.trim());
+            assert_eq!(Stream::parse_live(&stream.live_subject()).as_ref(), Ok(&stream));
             assert_eq!(Stream::parse(subject.trim()), Ok(stream));
         }
     }
@@ -184,11 +262,15 @@ mod tests {
         #[test]
         fn ids_of_the_outside_never_inject(t in "\\PC{1,16}", u in "\\PC{1,30}") {
             prop_assume!(t.len() <= 64 && u.len() <= 128);
-            let stream = Stream::User(tenant(&t), UserId::parse(u).unwrap());
+            let stream = Stream::User(tenant(&t), UserId::parse(u.clone()).unwrap());
             let subject = stream.subject();
             prop_assert_eq!(subject.split('.').count(), 5);
             prop_assert!(!subject.contains(['*', '>', ' ']));
             prop_assert_eq!(Stream::parse(&subject), Ok(stream));
+            let (tenant, user) = (tenant(&t), UserId::parse(u).unwrap());
+            let subject = announce(&tenant, &user);
+            prop_assert_eq!(subject.split('.').count(), 3);
+            prop_assert_eq!(announced_to(&subject), Some((tenant, user)));
         }
     }
 }

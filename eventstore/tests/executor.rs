@@ -27,6 +27,7 @@ mod executor {
     mod stores;
     mod world;
 
+    mod away;
     mod bounds;
     mod contention;
     mod lag;

@@ -1,13 +1,15 @@
-//! The contract suite on both logs.
+//! The contract suites on both logs.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use eventstore::EventLog;
 use eventstore::contract::Home;
+use eventstore::contract::live::LiveHome;
 use eventstore::contract::nats::NatsServer;
 use eventstore::embedded::EmbeddedLog;
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog};
+use eventstore::live::LiveLog;
 use tempfile::TempDir;
 
 /// A folder with a SQLite log.
@@ -40,10 +42,30 @@ impl Home for JetStreamHome {
     }
 }
 
+#[async_trait]
+impl LiveHome for EmbeddedHome {
+    async fn open_live(&self) -> (Arc<dyn EventLog>, Arc<dyn LiveLog>) {
+        let path = self.0.path().join("log.db");
+        let log = Arc::new(EmbeddedLog::open(&path).await.expect("the log opens"));
+        (Arc::clone(&log) as _, log)
+    }
+}
+
+#[async_trait]
+impl LiveHome for JetStreamHome {
+    async fn open_live(&self) -> (Arc<dyn EventLog>, Arc<dyn LiveLog>) {
+        let config = JetStreamConfig::new(self.0.client().await, "contract");
+        let log = Arc::new(JetStreamLog::open(config).await.expect("the log opens"));
+        (Arc::clone(&log) as _, log)
+    }
+}
+
 mod embedded {
     eventstore::log_contract!(super::EmbeddedHome);
+    eventstore::live_contract!(super::EmbeddedHome);
 }
 
 mod jetstream {
     eventstore::log_contract!(super::JetStreamHome);
+    eventstore::live_contract!(super::JetStreamHome);
 }

@@ -10,18 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{CommandId, CommitId, Timestamp};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use super::folded::{self, FoldError, Folded};
 use super::known::KnownCommands;
 use super::plan::{Plan, Planned};
 use super::registry::Queue;
 use super::turns::{Contention, Turns};
-use super::{
-    Ask, Confirmed, ExecuteError, FIRST_PAUSE, Met, Outcome, Ports, Reply, Request, STORE_PATIENCE, rest,
-};
+use super::{Ask, Confirmed, ExecuteError, FIRST_PAUSE, Outcome, Ports, Reply, Request, Shared, rest};
 use crate::envelope::Logged;
-use crate::facts::{CommandFact, Facts};
+use crate::facts::CommandFact;
 use crate::log::{Append, AppendError, Expected};
 use crate::subject::Stream;
 
@@ -44,7 +41,7 @@ enum Appending {
 
 pub(super) struct Actor<A: Logged> {
     ports: Ports,
-    met: Met,
+    shared: Shared,
     stream: Stream,
     shard: u16,
     queue: Queue<Ask<A>>,
@@ -59,11 +56,11 @@ pub(super) struct Actor<A: Logged> {
 }
 
 impl<A: Logged> Actor<A> {
-    pub(super) fn new(ports: Ports, met: Met, stream: Stream, queue: Queue<Ask<A>>) -> Self {
+    pub(super) fn new(ports: Ports, shared: Shared, stream: Stream, queue: Queue<Ask<A>>) -> Self {
         let shard = ports.log.shard_of(&stream);
         Self {
             ports,
-            met,
+            shared,
             stream,
             shard,
             queue,
@@ -107,7 +104,10 @@ impl<A: Logged> Actor<A> {
             {
                 self.give_up(&error);
             }
-            self.known.shed(self.ports.projected.get(self.shard));
+            // What is known here is all there is to know it by while the read model is away.
+            if !self.shared.stores.facts_are_away() {
+                self.known.shed(self.ports.projected.get(self.shard));
+            }
         }
     }
 
@@ -134,9 +134,9 @@ impl<A: Logged> Actor<A> {
         if let Some(folded) = self.folded.take() {
             return Ok(folded);
         }
-        let folded = Folded::load(&self.ports, &self.stream, &mut self.known).await?;
+        let folded = Folded::load(&self.ports, &self.shared.stores, &self.stream, &mut self.known).await?;
         self.confirmed = true;
-        self.met.raise(self.shard, folded.head);
+        self.shared.met.raise(self.shard, folded.head);
         Ok(folded)
     }
 
@@ -154,7 +154,7 @@ impl<A: Logged> Actor<A> {
             .catch_up(&self.ports, &self.stream, &mut self.known)
             .await?;
         self.confirmed = true;
-        self.met.raise(self.shard, folded.head);
+        self.shared.met.raise(self.shard, folded.head);
         if !tail.is_empty() {
             self.turns.met_another();
         }
@@ -211,7 +211,7 @@ impl<A: Logged> Actor<A> {
                 *folded = working;
                 folded.advance(commit, sequence, time);
                 self.confirmed = true;
-                self.met.raise(self.shard, sequence);
+                self.shared.met.raise(self.shard, sequence);
                 self.turns.appended();
                 for tag in tags {
                     self.known.insert(
@@ -258,23 +258,10 @@ impl<A: Logged> Actor<A> {
             return Ok(());
         }
         // All of them are asked for, the known ones too: what the answer lets go of here is in it.
-        let facts = match timeout(
-            STORE_PATIENCE,
-            self.ports.facts.facts(self.shard, &self.stream, &named),
-        )
-        .await
-        {
-            Ok(Ok(facts)) => facts,
-            // The log knows as well, only slower.
-            Ok(Err(error)) => {
-                tracing::warn!(stream = %self.stream, %error, "commands are looked up in the log");
-                Facts::default()
-            }
-            Err(_) => {
-                tracing::warn!(stream = %self.stream, "no facts in time, commands are looked up in the log");
-                Facts::default()
-            }
-        };
+        // Without an answer, none of it is: the log knows as well, only slower, and what was read of it
+        // is kept.
+        let facts = self.shared.stores.facts(self.shard, &self.stream, &named).await;
+        let facts = facts.unwrap_or_default();
         if facts.checkpoint < self.known.floor {
             let (from, known) = (facts.checkpoint, &mut self.known);
             folded::learn_between(&self.ports, &self.stream, known, from, head).await?;
@@ -351,7 +338,7 @@ impl<A: Logged> Actor<A> {
 
     /// Makes commands wait rather than memory grow while the read model is too far behind.
     async fn wait_for_projection(&self) -> Result<(), ExecuteError<A::Error>> {
-        let must_have = self.met.get(self.shard).saturating_sub(self.ports.max_lag);
+        let must_have = self.shared.met.get(self.shard).saturating_sub(self.ports.max_lag);
         let position = self.ports.log.position(self.shard, must_have);
         if self.ports.projected.reached(position, LAG_PATIENCE).await {
             Ok(())

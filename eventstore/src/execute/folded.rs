@@ -1,10 +1,10 @@
 //! A stream's state in memory: loaded from a snapshot and the tail of the log, and kept up with it.
 
 use domain::{CommitId, Timestamp};
-use tokio::time::timeout;
 
 use super::known::KnownCommands;
-use super::{ExecuteError, FIRST_PAUSE, Ports, STORE_PATIENCE, rest};
+use super::patience::Stores;
+use super::{ExecuteError, FIRST_PAUSE, Ports, rest};
 use crate::codec::DecodeError;
 use crate::envelope::{Commit, Logged};
 use crate::log::{ReadError, Record};
@@ -91,10 +91,11 @@ impl<A: Logged> Folded<A> {
     /// as new as the call.
     pub(super) async fn load(
         ports: &Ports,
+        stores: &Stores,
         stream: &Stream,
         known: &mut KnownCommands,
     ) -> Result<Self, FoldError> {
-        let mut folded = match Self::from_snapshot(ports, stream).await? {
+        let mut folded = match Self::from_snapshot(ports, stores, stream).await? {
             Some(folded) => folded,
             None => Self::empty(),
         };
@@ -103,21 +104,17 @@ impl<A: Logged> Folded<A> {
         Ok(folded)
     }
 
-    async fn from_snapshot(ports: &Ports, stream: &Stream) -> Result<Option<Self>, FoldError> {
+    async fn from_snapshot(
+        ports: &Ports,
+        stores: &Stores,
+        stream: &Stream,
+    ) -> Result<Option<Self>, FoldError> {
         let Some(schema) = A::SNAPSHOT else {
             return Ok(None);
         };
-        let snapshot = match timeout(STORE_PATIENCE, ports.snapshots.load(stream)).await {
-            Ok(Ok(Some(snapshot))) => snapshot,
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Err(error)) => {
-                tracing::warn!(%stream, %error, "a state is folded from the log alone");
-                return Ok(None);
-            }
-            Err(_) => {
-                tracing::warn!(%stream, "no snapshot in time, a state is folded from the log alone");
-                return Ok(None);
-            }
+        // Without an answer, the state is folded from the log alone.
+        let Some(snapshot) = stores.snapshot(stream).await.flatten() else {
+            return Ok(None);
         };
         if snapshot.schema != schema || snapshot.epoch != ports.log.epoch() || snapshot.head == 0 {
             return Ok(None);
@@ -228,13 +225,41 @@ pub(super) async fn learn_between(
     let forgotten = Timestamp::from_millis((ports.clock)().as_millis() - REMEMBERED_MS);
     let mut after = from;
     while after < to {
-        for commit in read_tail(ports, stream, after).await? {
+        let commits = read_tail(ports, stream, after).await?;
+        let is_old = |commit: &Commit| commit.time < forgotten;
+        let all_old = commits.iter().all(is_old);
+        for commit in &commits {
             after = commit.sequence;
-            if commit.time >= forgotten {
-                known.learn(&commit);
+            if !is_old(commit) {
+                known.learn(commit);
             }
+        }
+        if all_old {
+            after = newest_old(ports, stream, after, to, forgotten).await?;
         }
     }
     known.floor = from;
     Ok(())
+}
+
+/// A sequence between these two up to which all commits of a stream are older than this, and not far
+/// before the first that is not. Commits are never recorded earlier than those before them, so it is
+/// found by halving, and a long history needs not be read.
+async fn newest_old(
+    ports: &Ports,
+    stream: &Stream,
+    old: u64,
+    to: u64,
+    than: Timestamp,
+) -> Result<u64, FoldError> {
+    let (mut old, mut beyond) = (old, to);
+    while beyond.saturating_sub(old) > PAGE as u64 {
+        let middle = old + (beyond - old) / 2;
+        let records = ports.log.read_stream(stream, middle, 1).await?;
+        match ports.codec.decode(&records).await?.first() {
+            Some(next) if next.sequence <= to && next.time < than => old = next.sequence,
+            _ => beyond = middle,
+        }
+    }
+    Ok(old)
 }

@@ -82,7 +82,11 @@ impl Inner {
     }
 
     /// Sends a message once and reads the answer.
-    async fn publish(&self, subject: String, request: Request) -> Result<Response<PublishAck>, AppendError> {
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        request: Request,
+    ) -> Result<Response<PublishAck>, AppendError> {
         let answer = self
             .in_time(self.client.send_request(subject, request))
             .await

@@ -41,15 +41,26 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After how many failures in a row a shard that ends before the follower is taken at its word.
 const SHORT_ANSWERS: u32 = 8;
 
+/// What a follower asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Records.
+    Whole,
+    /// Which records there are; payloads may be empty.
+    Headers,
+}
+
 /// Every record of a shard after the sequence, and from then on each new one.
 pub(super) fn follow(
     inner: Arc<Inner>,
     shard: u16,
     after: u64,
+    wanted: Wanted,
 ) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
     let follower = Follower {
         inner,
         shard,
+        wanted,
         last: after,
         messages: None,
         failures: 0,
@@ -78,6 +89,7 @@ struct Batch {
 struct Follower {
     inner: Arc<Inner>,
     shard: u16,
+    wanted: Wanted,
     /// The sequence of the last record that was passed on.
     last: u64,
     /// What the consumer sends; none when it has to be made.
@@ -212,6 +224,7 @@ impl Follower {
             inactive_threshold: ABANDONED,
             num_replicas: 1,
             memory_storage: true,
+            headers_only: self.wanted == Wanted::Headers,
             ..pull::Config::default()
         };
         let name = self.inner.shard(self.shard)?.name.as_str();
@@ -232,24 +245,32 @@ impl Follower {
             .map_err(|error| unavailable(&error))
     }
 
-    /// Where the shard ends, after checking that it is still the same log's and not shorter than what
-    /// was read of it.
     async fn verified_end(&self) -> Result<u64, ReadError> {
-        let info = self.inner.info(self.inner.shard(self.shard)?).await?;
+        self.inner
+            .verified_end(self.shard, self.last, self.failures)
+            .await
+    }
+}
+
+impl Inner {
+    /// Where the shard ends by its leader's knowledge, after checking that it is still the same log's and
+    /// not shorter than what was read of it. `failures` is how often that went wrong in a row.
+    pub(super) async fn verified_end(&self, shard: u16, last: u64, failures: u32) -> Result<u64, ReadError> {
+        let info = self.info(self.shard(shard)?).await?;
         let damaged = |detail| {
             Err(ReadError::Damaged {
-                sequence: self.last,
+                sequence: last,
                 detail,
             })
         };
-        if shape::epoch(&info.config) != Some(self.inner.epoch) {
+        if shape::epoch(&info.config) != Some(self.epoch) {
             return damaged("the log was made anew".to_owned());
         }
         let end = info.state.last_sequence;
-        if end < self.last {
+        if end < last {
             let detail = format!("the shard ends at {end}");
             // A leader may be so new that it does not know all of its records yet.
-            return if self.failures < SHORT_ANSWERS {
+            return if failures < SHORT_ANSWERS {
                 Err(ReadError::Unavailable(detail))
             } else {
                 damaged(detail)

@@ -174,10 +174,7 @@ impl Inner {
         sequence: u64,
         payload: Bytes,
     ) -> Result<Record, ReadError> {
-        let stripped = subject
-            .strip_prefix(&self.namespace)
-            .and_then(|rest| rest.strip_prefix('.'));
-        match Stream::parse(stripped.unwrap_or(subject)) {
+        match Stream::parse(self.unnamed(subject).unwrap_or(subject)) {
             Ok(stream) => Ok(Record {
                 shard,
                 sequence,
@@ -201,13 +198,13 @@ impl From<Silence> for ReadError {
 /// How a record of a page says that it belongs where it came: it names itself and the one that was sent
 /// before it, 0 if it is the first.
 #[derive(Clone, Copy, Debug)]
-struct Link {
-    sequence: Option<u64>,
-    previous: Option<u64>,
+pub(super) struct Link {
+    pub(super) sequence: Option<u64>,
+    pub(super) previous: Option<u64>,
 }
 
 impl Link {
-    fn of(message: &Message) -> Self {
+    pub(super) fn of(message: &Message) -> Self {
         let number = |name| header(message.headers.as_ref(), name)?.parse().ok();
         Self {
             sequence: number(NATS_SEQUENCE),
@@ -226,7 +223,7 @@ impl Link {
 }
 
 /// A header that the server set. What the publisher set comes before it.
-fn header(headers: Option<&HeaderMap>, name: HeaderName) -> Option<&str> {
+pub(super) fn header(headers: Option<&HeaderMap>, name: HeaderName) -> Option<&str> {
     headers?.get_last(name).map(async_nats::HeaderValue::as_str)
 }
 
