@@ -1,16 +1,18 @@
 //! The suite that every log passes, and what the tests of logs and of their users are made with.
 //!
 //! A property is a function over a [`Home`], the place that a log lives in; [`log_contract!`](crate::log_contract)
-//! makes a test of each. [`LostAcks`] loses acknowledgements on purpose, [`nats`] starts private servers.
-//! A suite fails by panicking, so nothing here returns errors.
+//! makes a test of each. [`LostAcks`] loses acknowledgements on purpose, [`nats`] and [`postgres`] start private
+//! servers. The suite of key stores is in [`keys`]. A suite fails by panicking, so nothing here returns errors.
 
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod appending;
 mod fixture;
 pub mod following;
+pub mod keys;
 mod lost_acks;
 pub mod nats;
+pub mod postgres;
 pub mod reading;
 pub mod resending;
 

@@ -3,8 +3,8 @@
 //!
 //! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
-//! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint,
-//! [`execute`] turns commands into commits.
+//! [`embedded`] and [`jetstream`] are the two logs, [`mod@postgres`] is how the stores of a cluster connect,
+//! [`consumer`] follows a log from a checkpoint, [`execute`] turns commands into commits.
 
 pub mod codec;
 pub mod consumer;
@@ -14,6 +14,7 @@ pub mod execute;
 pub mod facts;
 pub mod jetstream;
 pub mod log;
+pub mod postgres;
 pub mod progress;
 pub mod sealing;
 pub mod snapshot;
