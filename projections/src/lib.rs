@@ -27,6 +27,6 @@ pub use rebuild::rebuild;
 pub use store::sqlite::SqliteReadModel;
 pub use store::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 pub use view::{
-    ConversationPage, ConversationView, ListCursor, MemberView, Memberships, MessagePage, MessageRange,
-    MessageView, Profile, Receipt,
+    ConversationPage, ConversationView, ListCursor, MemberView, Membership, MembershipChange,
+    MembershipChanges, Memberships, MessagePage, MessageRange, MessageView, Profile, Receipt,
 };
