@@ -40,6 +40,9 @@ pub trait Home: Send + Sync + Sized + 'static {
     /// The store that lives here, made when it is opened first. Opening it again gives what it held.
     async fn open(&self) -> Arc<Self::Store>;
 
+    /// The store as another node has it open beside this one. Where only one node can, it is the same.
+    async fn beside(&self, open: &Arc<Self::Store>) -> Arc<Self::Store>;
+
     /// Every row that is folded from the log, as text, in an order that depends on the rows alone.
     async fn dump(&self) -> String;
 }

@@ -19,6 +19,7 @@ use crate::view::{
 mod statements;
 
 mod column;
+pub mod postgres;
 mod rows;
 mod spelling;
 pub mod sqlite;
