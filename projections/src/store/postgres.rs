@@ -23,6 +23,7 @@ use sqlx::{PgPool, Postgres};
 use tokio::sync::Mutex;
 
 use self::generation::Names;
+use self::presence::Presence;
 use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 use crate::fold::{Keys, Rows};
 use crate::view::{
@@ -33,6 +34,7 @@ use crate::view::{
 mod column;
 mod facts;
 mod generation;
+mod presence;
 mod read;
 mod sql;
 mod swap;
@@ -115,6 +117,7 @@ pub struct PostgresReadModel {
     database: Database,
     readers: PgPool,
     writers: PgPool,
+    presence: Presence,
     /// Held by the one rebuild that this node may run; the database has a lock for all nodes.
     rebuilding: Arc<Mutex<()>>,
 }
@@ -143,6 +146,7 @@ impl PostgresReadModel {
             readers: database.pool(schema, readers, READ_TIMEOUT),
             writers: database.pool(schema, writers, WRITE_TIMEOUT),
             database,
+            presence: Presence::default(),
             rebuilding: Arc::default(),
         }
     }
@@ -153,11 +157,22 @@ impl PostgresReadModel {
     }
 
     async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.readers.acquire().await.map_err(store_error)
+        self.acquire(&self.readers).await
     }
 
     async fn writer(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.writers.acquire().await.map_err(store_error)
+        self.acquire(&self.writers).await
+    }
+
+    async fn acquire(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.presence.check()?;
+        pool.acquire().await.map_err(|error| {
+            if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
+                let schema = self.database.schema("read");
+                self.presence.doubt(&self.database, schema);
+            }
+            store_error(error)
+        })
     }
 }
 
