@@ -1,5 +1,7 @@
 //! Rebuilds when a migration is added: the macro that embeds them only watches those that exist.
 
 fn main() {
-    println!("cargo:rerun-if-changed=../migrations/sqlite/read");
+    for database in ["sqlite", "postgres"] {
+        println!("cargo:rerun-if-changed=../migrations/{database}/read");
+    }
 }

@@ -1,18 +1,20 @@
 //! The suite that every log passes, and what the tests of logs and of their users are made with.
 //!
 //! A property is a function over a [`Home`], the place that a log lives in; [`log_contract!`](crate::log_contract)
-//! makes a test of each. [`LostAcks`] loses acknowledgements on purpose, [`nats`] starts private servers,
-//! [`proxy`] breaks the links to them.
-//! A suite fails by panicking, so nothing here returns errors.
+//! makes a test of each. [`LostAcks`] loses acknowledgements on purpose, [`nats`] and [`postgres`] start private
+//! servers, [`proxy`] breaks the links to them. The suite of live delivery is in [`live`], that of key stores in
+//! [`keys`]. A suite fails by panicking, so nothing here returns errors.
 
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 pub mod appending;
 mod fixture;
 pub mod following;
+pub mod keys;
 pub mod live;
 mod lost_acks;
 pub mod nats;
+pub mod postgres;
 pub mod proxy;
 pub mod reading;
 pub mod resending;

@@ -3,9 +3,9 @@
 //!
 //! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
-//! [`embedded`] and [`jetstream`] are the two logs, [`consumer`] follows a log from a checkpoint, [`live`]
-//! listens to streams as they grow, [`lease`] and [`signals`] are how nodes share work and news,
-//! [`execute`] turns commands into commits.
+//! [`embedded`] and [`jetstream`] are the two logs, [`mod@postgres`] is how the stores of a cluster connect,
+//! [`consumer`] follows a log from a checkpoint, [`live`] listens to streams as they grow, [`lease`] and
+//! [`signals`] are how nodes share work and news, [`execute`] turns commands into commits.
 
 pub mod codec;
 pub mod consumer;
@@ -17,6 +17,7 @@ pub mod jetstream;
 pub mod lease;
 pub mod live;
 pub mod log;
+pub mod postgres;
 pub mod progress;
 pub mod sealing;
 pub mod signals;

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -17,15 +16,15 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead, Generate, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use domain::{EventId, Private, TenantId, UserId};
-use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+pub mod postgres;
 pub mod sqlite;
+mod vault;
 
-/// How long a node may go on using a key after it was deleted.
-const KEY_CACHE_TTL: Duration = Duration::from_secs(60);
-const KEY_CACHE_SIZE: u64 = 100_000;
+pub use vault::Vault;
+
 const NONCE_BYTES: usize = 24;
 
 /// Names a key. A user who is erased and comes back gets another one.
@@ -126,97 +125,6 @@ pub struct Sealed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sealed body does not open under its key")]
 pub struct Tampered;
-
-/// Seals and opens, over a store of keys whose recent ones it remembers.
-#[derive(Clone)]
-pub struct Vault {
-    store: Arc<dyn KeyStore>,
-    by_user: Cache<(TenantId, UserId), Arc<UserKey>>,
-    by_id: Cache<KeyId, Arc<UserKey>>,
-}
-
-impl Vault {
-    /// A vault over this store.
-    #[must_use]
-    pub fn new(store: Arc<dyn KeyStore>) -> Self {
-        Self {
-            store,
-            by_user: Cache::builder()
-                .max_capacity(KEY_CACHE_SIZE)
-                .time_to_live(KEY_CACHE_TTL)
-                .build(),
-            by_id: Cache::builder()
-                .max_capacity(KEY_CACHE_SIZE)
-                .time_to_live(KEY_CACHE_TTL)
-                .build(),
-        }
-    }
-
-    /// The keys to seal under, one for each of the users; missing ones are drawn in one go.
-    ///
-    /// # Errors
-    /// [`KeysUnavailable`] when the store is away.
-    pub async fn keys_of(
-        &self,
-        tenant: &TenantId,
-        users: &[UserId],
-    ) -> Result<Vec<Arc<UserKey>>, KeysUnavailable> {
-        let mut keys: Vec<_> = users
-            .iter()
-            .map(|user| self.by_user.get(&(tenant.clone(), user.clone())))
-            .collect();
-        let missing: Vec<_> = users
-            .iter()
-            .zip(&keys)
-            .filter(|(_, key)| key.is_none())
-            .map(|(user, _)| user.clone())
-            .collect();
-        if !missing.is_empty() {
-            let mut found = self.store.current(tenant, &missing).await?.into_iter();
-            for (user, slot) in users.iter().zip(&mut keys).filter(|(_, key)| key.is_none()) {
-                let key = found
-                    .next()
-                    .ok_or_else(|| KeysUnavailable("a key is missing".to_owned()))?;
-                let key = Arc::new(key);
-                self.by_user
-                    .insert((tenant.clone(), user.clone()), Arc::clone(&key));
-                self.by_id.insert(key.id, Arc::clone(&key));
-                *slot = Some(key);
-            }
-        }
-        Ok(keys.into_iter().flatten().collect())
-    }
-
-    /// The keys with these names, without those that were deleted.
-    ///
-    /// # Errors
-    /// [`KeysUnavailable`] when the store is away.
-    pub async fn keys_named(
-        &self,
-        ids: impl IntoIterator<Item = KeyId>,
-    ) -> Result<HashMap<KeyId, Arc<UserKey>>, KeysUnavailable> {
-        let mut keys = HashMap::new();
-        let mut missing = Vec::new();
-        for id in ids {
-            match self.by_id.get(&id) {
-                Some(key) => {
-                    keys.insert(id, key);
-                }
-                None => missing.push(id),
-            }
-        }
-        if !missing.is_empty() {
-            missing.sort_unstable_by_key(|id| id.0);
-            missing.dedup();
-            for key in self.store.find(&missing).await? {
-                let key = Arc::new(key);
-                self.by_id.insert(key.id, Arc::clone(&key));
-                keys.insert(key.id, key);
-            }
-        }
-        Ok(keys)
-    }
-}
 
 fn bound_to(event: EventId, event_type: &str) -> Vec<u8> {
     [&event.to_bytes()[..], event_type.as_bytes()].concat()

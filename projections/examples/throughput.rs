@@ -3,6 +3,9 @@
 //! Takes a folder of IRC logs (`*.raw.txt`) whose lines become messages, as an import would write them; a
 //! second argument says how many messages a commit has (400 unless told). The log is in memory and the
 //! read model in a temporary folder, or in the folder given as third argument.
+//!
+//! With `--postgres URL` the read model is in that database, in a namespace of its own that is dropped in the
+//! end, and the messages are also inserted bare, into a table of their own, for comparison.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it measures and prints")]
 
@@ -24,8 +27,13 @@ use eventstore::progress::Progress;
 use eventstore::sealing::{KeyId, KeyStore, KeysUnavailable, UserKey};
 use eventstore::subject::Stream;
 use projections::fold::{Rows, fold};
+use projections::messages::MessageRow;
+use projections::rebuild::Generations;
 use projections::view::MessageRange;
-use projections::{Projector, ReadModel, SqliteReadModel};
+use projections::{
+    PostgresConfig, PostgresReadModel, ProjectionStore, Projector, ReadModel, SqliteReadModel,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 #[path = "../tests/projections/memory_log.rs"]
@@ -151,7 +159,10 @@ fn report(what: &str, messages: usize, took: Duration) {
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
+    let postgres = arguments.iter().position(|argument| argument == "--postgres");
+    let postgres = postgres.map(|at| arguments.drain(at..at + 2).next_back().unwrap());
+    let mut arguments = arguments.into_iter();
     let folder = arguments.next().filter(|folder| folder != "-");
     let per_commit = arguments.next().map_or(400, |count| count.parse().unwrap());
     let files: Vec<_> = match folder {
@@ -185,20 +196,39 @@ async fn main() {
     let started = Instant::now();
     let changes = fold(Rows::default(), commits, Timestamp::from_millis(0)).unwrap();
     report("folding alone, as one batch", messages, started.elapsed());
-    drop(changes);
 
+    if let Some(url) = postgres {
+        return in_postgres(&url, &log, &codec, changes.messages).await;
+    }
+    drop(changes);
     let temporary = tempfile::tempdir().unwrap();
     let folder = arguments
         .next()
         .map_or(temporary.path().to_owned(), PathBuf::from);
     let store = SqliteReadModel::open(&folder.join("read.db")).await.unwrap();
+    project(&store, &log, &codec, messages).await;
+    let size = std::fs::metadata(folder.join("read.db")).unwrap().len();
+    println!(
+        "read.db has {} MB, {} bytes a message",
+        size / 1_000_000,
+        size / messages as u64
+    );
+}
+
+/// Takes in the log, takes it in once more beside the live generation, and asks.
+async fn project(
+    store: &(impl ReadModel + ProjectionStore + Generations + Clone),
+    log: &Arc<dyn EventLog>,
+    codec: &Codec,
+    messages: usize,
+) {
     let end = Position {
         epoch: log.epoch(),
         shard: 0,
         sequence: log.end(0).await.unwrap(),
     };
 
-    let projector = Projector::new(Arc::clone(&log), codec.clone(), Arc::new(store.clone()));
+    let projector = Projector::new(Arc::clone(log), codec.clone(), Arc::new(store.clone()));
     let (progress, cancel) = (projector.progress(), CancellationToken::new());
     let started = Instant::now();
     let cpu = cpu_time();
@@ -211,27 +241,89 @@ async fn main() {
     report("  as processor time", messages, cpu_time() - cpu);
 
     let started = Instant::now();
-    projections::rebuild(&store, &log, &codec, &Progress::new(1))
+    projections::rebuild(store, log, codec, &Progress::new(1))
         .await
         .unwrap();
     report("rebuilding beside it, with the swap", messages, started.elapsed());
     cancel.cancel();
     running.await.unwrap();
-    queries(&store).await;
-    let size = std::fs::metadata(folder.join("read.db")).unwrap().len();
-    println!(
-        "read.db has {} MB, {} bytes a message",
-        size / 1_000_000,
-        size / messages as u64
-    );
-    let checkpoint: Checkpoint = projections::ProjectionStore::checkpoint(&store, 0)
-        .await
-        .unwrap()
-        .unwrap();
+    queries(store).await;
+    let checkpoint: Checkpoint = ProjectionStore::checkpoint(store, 0).await.unwrap().unwrap();
     assert_eq!(checkpoint.sequence, end.sequence);
 }
 
-async fn queries(store: &SqliteReadModel) {
+/// The most rows of a bare insert.
+const BARE_ROWS: usize = 2_000;
+
+async fn in_postgres(url: &str, log: &Arc<dyn EventLog>, codec: &Codec, rows: Vec<MessageRow>) {
+    let namespace = format!("throughput-{}", std::process::id());
+    let store = PostgresReadModel::open(&PostgresConfig {
+        url: url.to_owned(),
+        namespace: namespace.clone(),
+        readers: 4,
+        writers: 2,
+    })
+    .await
+    .unwrap();
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    bare_inserts(&mut connection, &namespace, &rows).await;
+    let messages = rows.len();
+    drop(rows);
+    project(&store, log, codec, messages).await;
+    let size: i64 = sqlx::query_scalar(
+        "SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class AS c
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'",
+    )
+    .bind(format!("{namespace}_read"))
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    println!(
+        "the tables have {} MB, {} bytes a message",
+        size / 1_000_000,
+        size as usize / messages
+    );
+    store.close().await;
+    for part in ["read", "bare"] {
+        let drop = format!("DROP SCHEMA \"{namespace}_{part}\" CASCADE");
+        connection.execute(AssertSqlSafe(drop)).await.unwrap();
+    }
+}
+
+/// The rows of the messages and nothing else, as fast as one connection takes them in.
+async fn bare_inserts(connection: &mut PgConnection, namespace: &str, rows: &[MessageRow]) {
+    let create = format!(
+        "CREATE SCHEMA \"{namespace}_bare\"; SET search_path = \"{namespace}_bare\";
+         CREATE TABLE messages (conversation_id bytea, ordinal bigint, sender_id text, sender_seq bigint, kind text,
+             content text, reply_to bigint, sent_at bigint, recorded_at bigint, version bigint,
+             PRIMARY KEY (conversation_id, ordinal))"
+    );
+    connection.execute(AssertSqlSafe(create)).await.unwrap();
+    let statement = include_str!("../src/store/postgres/sql/apply_messages.sql");
+    let started = Instant::now();
+    for rows in rows.chunks(BARE_ROWS) {
+        fn column<'a, T>(rows: &'a [MessageRow], of: impl Fn(&'a MessageRow) -> T) -> Vec<T> {
+            rows.iter().map(of).collect()
+        }
+        sqlx::query(statement)
+            .bind(column(rows, |row| row.conversation.to_bytes()))
+            .bind(column(rows, |row| row.ordinal.get().cast_signed()))
+            .bind(column(rows, |row| row.sender.as_str()))
+            .bind(column(rows, |row| row.sender_seq.cast_signed()))
+            .bind(column(rows, |row| row.kind.as_str()))
+            .bind(column(rows, |row| row.content.as_deref()))
+            .bind(column(rows, |row| row.reply_to.map(|to| to.get().cast_signed())))
+            .bind(column(rows, |row| row.sent_at.as_millis()))
+            .bind(column(rows, |row| row.recorded_at.as_millis()))
+            .bind(column(rows, |row| row.version.cast_signed()))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    report("bare inserts of the messages", rows.len(), started.elapsed());
+}
+
+async fn queries(store: &impl ReadModel) {
     let tenant = TenantId::parse("default").unwrap();
     let conversation = ConversationId::imported(&tenant, "irc", &[&7_usize.to_be_bytes()]);
     let user = store.members_of(&tenant, conversation).await.unwrap().remove(0);

@@ -15,6 +15,7 @@ pub mod conversations;
 pub mod facts;
 pub mod generations;
 mod history;
+pub mod memberships;
 pub mod messages;
 pub mod receipts;
 
@@ -38,6 +39,9 @@ pub trait Home: Send + Sync + Sized + 'static {
 
     /// The store that lives here, made when it is opened first. Opening it again gives what it held.
     async fn open(&self) -> Arc<Self::Store>;
+
+    /// The store as another node has it open beside this one. Where only one node can, it is the same.
+    async fn beside(&self, open: &Arc<Self::Store>) -> Arc<Self::Store>;
 
     /// Every row that is folded from the log, as text, in an order that depends on the rows alone.
     async fn dump(&self) -> String;
@@ -71,8 +75,11 @@ macro_rules! read_model_contract {
             conversations::nothing_crosses_from_one_tenant_to_another,
             conversations::a_view_has_the_longest_standing_members,
             conversations::the_owner_who_leaves_hands_over,
-            conversations::memberships_come_with_checkpoints,
             conversations::profiles_are_the_newest_ones,
+            memberships::memberships_come_with_checkpoints,
+            memberships::memberships_say_what_changed_them,
+            memberships::changed_memberships_are_listed_by_shard,
+            memberships::a_page_of_changes_ends_between_commits,
             messages::the_newest_page_is_the_default,
             messages::pages_go_both_ways,
             messages::a_conversation_without_messages_is_an_empty_page,

@@ -20,6 +20,13 @@ use crate::users::UserRow;
 #[cfg(test)]
 mod tests;
 
+/// Where and when something happened.
+pub(crate) struct At {
+    pub(crate) shard: u16,
+    pub(crate) sequence: u64,
+    pub(crate) time: Timestamp,
+}
+
 /// Which rows a fold needs to know before it begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
@@ -160,6 +167,7 @@ impl Fold {
             stream,
             events,
             time: at,
+            shard,
             sequence,
             ..
         } = commit;
@@ -168,11 +176,16 @@ impl Fold {
         }
         match stream {
             Stream::Conversation(tenant, id) => {
+                let at = At {
+                    shard,
+                    sequence,
+                    time: at,
+                };
                 for recorded in events {
                     let Event::Conversation(event) = recorded.event else {
                         return Err(FOREIGN);
                     };
-                    self.happened((&tenant, id), event, recorded.version, at)?;
+                    self.happened((&tenant, id), event, recorded.version, &at)?;
                 }
             }
             Stream::Reads(_, id) => {
@@ -227,7 +240,7 @@ impl Fold {
         (tenant, id): (&TenantId, ConversationId),
         event: conversation::Event,
         version: u64,
-        at: Timestamp,
+        at: &At,
     ) -> Folded {
         let entry = self.conversations.entry(id).or_default();
         match event {
@@ -246,7 +259,7 @@ impl Fold {
                     kind,
                     owner,
                     about,
-                    at,
+                    at.time,
                 ));
                 entry.join(members, at)?;
             }
@@ -255,7 +268,7 @@ impl Fold {
                 let (leaving, change) = entry.member(&member)?;
                 *change = Change::Membership;
                 let was_active = leaving.is_active;
-                leaving.left();
+                leaving.left(at.sequence);
                 let row = entry.row()?;
                 row.member_count = row.member_count.saturating_sub(u64::from(was_active));
                 row.left(&member, new_owner);
@@ -263,14 +276,14 @@ impl Fold {
             conversation::Event::MessageSent(message) => {
                 let (sender, change) = entry.member(&message.sender)?;
                 *change = (*change).max(Change::Marks);
-                let sender_seq = sender.sent(message.ordinal, at);
-                entry.row()?.sent(message.ordinal, at);
+                let sender_seq = sender.sent(message.ordinal, at.time);
+                entry.row()?.sent(message.ordinal, at.time);
                 self.messages
-                    .push(MessageRow::sent(id, message, sender_seq, version, at));
+                    .push(MessageRow::sent(id, message, sender_seq, version, at.time));
             }
         }
         entry.is_changed = true;
-        entry.row()?.updated_at = at;
+        entry.row()?.updated_at = at.time;
         Ok(())
     }
 
@@ -310,12 +323,12 @@ impl Entry {
         self.members.get_mut(user).ok_or("the user was never a member")
     }
 
-    fn join(&mut self, joining: Vec<(UserId, Role)>, at: Timestamp) -> Folded {
+    fn join(&mut self, joining: Vec<(UserId, Role)>, at: &At) -> Folded {
         let row = self.row.as_mut().ok_or("the conversation was never created")?;
         for (user, role) in joining {
             let (member, change) = self.members.entry(user).or_insert_with_key(|user| {
                 (
-                    MemberRow::stranger(row.id, row.tenant.clone(), user.clone()),
+                    MemberRow::stranger(row.id, row.tenant.clone(), user.clone(), at.shard),
                     Change::Membership,
                 )
             });

@@ -4,7 +4,7 @@
 //! into row changes, with a module per read model ([`conversations`], [`members`], [`messages`],
 //! [`users`], [`commands`]); [`intake`] takes a run of commits into a store, [`projector`] does so for as
 //! long as the log grows, and [`rebuild()`] fills a new generation beside the live one. [`store::sqlite`] is
-//! the store of an embedded node.
+//! the store of an embedded node, [`store::postgres`] that of a cluster.
 
 pub mod commands;
 #[cfg(any(test, feature = "contract"))]
@@ -24,9 +24,10 @@ pub mod view;
 pub use feed::FeedError;
 pub use projector::{Projector, ProjectorStatus, ProjectorStatuses};
 pub use rebuild::rebuild;
+pub use store::postgres::{PostgresConfig, PostgresReadModel};
 pub use store::sqlite::SqliteReadModel;
 pub use store::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 pub use view::{
-    ConversationPage, ConversationView, ListCursor, MemberView, Memberships, MessagePage, MessageRange,
-    MessageView, Profile, Receipt,
+    ConversationPage, ConversationView, ListCursor, MemberView, Membership, MembershipChange,
+    MembershipChanges, Memberships, MessagePage, MessageRange, MessageView, Profile, Receipt,
 };

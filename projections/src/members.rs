@@ -4,6 +4,8 @@ use domain::conversation::reads::{self, Marks};
 use domain::permission::Role;
 use domain::{ConversationId, Ordinal, TenantId, Timestamp, UserId};
 
+use crate::fold::At;
+
 /// A member, active or not: who comes back finds the own receipts and counts again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRow {
@@ -29,6 +31,10 @@ pub struct MemberRow {
     pub own_count: u64,
     /// The ordinal of the newest of them; 0 when there is none.
     pub last_own_ordinal: u64,
+    /// The shard of the log that the conversation lies in.
+    pub shard: u16,
+    /// The sequence there of the commit that last changed whether the user is a member.
+    pub changed: u64,
 }
 
 /// A receipt mark advanced by an explicit read. Own messages advance it too, without such a row: the
@@ -50,7 +56,7 @@ pub struct ReadMoveRow {
 
 impl MemberRow {
     /// Someone who never was a member, before joining.
-    pub(crate) fn stranger(conversation: ConversationId, tenant: TenantId, user: UserId) -> Self {
+    pub(crate) fn stranger(conversation: ConversationId, tenant: TenantId, user: UserId, shard: u16) -> Self {
         Self {
             conversation,
             user,
@@ -63,21 +69,30 @@ impl MemberRow {
             last_read_at: None,
             own_count: 0,
             last_own_ordinal: 0,
+            shard,
+            changed: 0,
         }
     }
 
     /// Joins, or joins again.
-    pub(crate) fn joined(&mut self, role: Role, standing: u64, last_ordinal: u64, at: Timestamp) {
+    pub(crate) fn joined(&mut self, role: Role, standing: u64, last_ordinal: u64, at: &At) {
         self.role = role;
         self.standing = standing;
-        self.is_active = true;
-        self.joined_at = at;
+        self.turned(true, at.sequence);
+        self.joined_at = at.time;
         self.marks.join(last_ordinal);
     }
 
     /// Leaves.
-    pub(crate) const fn left(&mut self) {
-        self.is_active = false;
+    pub(crate) const fn left(&mut self, sequence: u64) {
+        self.turned(false, sequence);
+    }
+
+    const fn turned(&mut self, is_active: bool, sequence: u64) {
+        if self.is_active != is_active {
+            self.is_active = is_active;
+            self.changed = sequence;
+        }
     }
 
     /// Sends a message; answers that it is the member's n-th here.

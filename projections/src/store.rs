@@ -11,10 +11,16 @@ use eventstore::snapshot::SnapshotStore;
 
 use crate::fold::{Changes, Keys, Rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, Memberships, MessagePage, MessageRange, MessageView,
-    Profile, Receipt,
+    ConversationPage, ConversationView, ListCursor, MembershipChanges, Memberships, MessagePage,
+    MessageRange, MessageView, Profile, Receipt,
 };
 
+#[macro_use]
+mod statements;
+
+mod column;
+pub mod postgres;
+mod rows;
 mod spelling;
 pub mod sqlite;
 
@@ -119,11 +125,23 @@ pub trait ReadModel: FactStore + SnapshotStore {
         conversation: ConversationId,
     ) -> Result<Option<u64>, StoreError>;
 
-    /// The conversations of which the user is an active member, and the checkpoints they are as of.
+    /// The conversations of which the user is or was a member, and the checkpoints they are as of.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or damaged.
     async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError>;
+
+    /// The memberships of this shard that changed after this sequence, and the checkpoint they are as of.
+    /// A page never ends within a commit, so it may have a few more than `limit`; one with fewer is the last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn membership_changes(
+        &self,
+        shard: u16,
+        after: u64,
+        limit: u32,
+    ) -> Result<MembershipChanges, StoreError>;
 
     /// The active members of a conversation, the longest-standing first; none when it does not exist.
     ///

@@ -2,7 +2,7 @@
 
 use domain::conversation::{Kind, MessageKind};
 use domain::permission::Role;
-use domain::{ConversationId, MessageId, Ordinal, Timestamp, UserId};
+use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 
 /// How many members a [`ConversationView`] carries at most.
 pub const MEMBERS_IN_VIEW: usize = 20;
@@ -132,10 +132,58 @@ pub struct MessageView {
 /// What a user may see, and how far the read model had come, out of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memberships {
-    /// The checkpoint of each shard that has one: shard and sequence.
+    /// The checkpoint of each shard that has one, in the order of the shards: shard and sequence.
     pub checkpoints: Vec<(u16, u64)>,
+    /// The conversations of which the user is or was a member, in the order of their ids.
+    pub conversations: Vec<Membership>,
+}
+
+impl Memberships {
     /// The conversations of which the user is an active member.
-    pub conversations: Vec<ConversationId>,
+    pub fn active(&self) -> impl Iterator<Item = ConversationId> {
+        self.conversations
+            .iter()
+            .filter(|membership| membership.is_active)
+            .map(|membership| membership.conversation)
+    }
+}
+
+/// That a user is a member of a conversation, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The shard of the log that it lies in.
+    pub shard: u16,
+    /// The sequence there of the commit that last changed `is_active`.
+    pub changed: u64,
+    /// Whether the user is a member now.
+    pub is_active: bool,
+}
+
+/// The memberships of a shard that changed after some sequence, and how far the read model had come with
+/// that shard, out of one snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MembershipChanges {
+    /// The newest change of each membership, in the order of the log.
+    pub changes: Vec<MembershipChange>,
+    /// The shard's checkpoint; 0 when it has none.
+    pub checkpoint: u64,
+}
+
+/// A user became a member of a conversation, or is none any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipChange {
+    /// The tenant of both.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: UserId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The sequence of the commit that changed it.
+    pub sequence: u64,
+    /// Whether the user is a member now.
+    pub is_active: bool,
 }
 
 /// What a user is called and looks like.

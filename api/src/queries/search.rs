@@ -67,7 +67,7 @@ pub async fn search(
         .await?;
     let request = SearchRequest {
         tenant: identity.tenant.clone(),
-        conversations: memberships.conversations,
+        conversations: memberships.active().collect(),
         text: query.q,
         limit: limit as usize,
         cursor,

@@ -98,7 +98,7 @@ impl Audience {
             return Err(Stale);
         }
         user.attached = true;
-        user.conversations = memberships.conversations.iter().copied().collect();
+        user.conversations = memberships.active().collect();
         for (at, conversation, joined) in std::mem::take(&mut user.changes) {
             if !at.is_after(checkpoints) {
                 continue;
@@ -212,6 +212,7 @@ impl OnlineUser {
 #[cfg(test)]
 mod tests {
     use domain::testing::user;
+    use projections::view::Membership;
 
     use super::*;
 
@@ -241,7 +242,16 @@ mod tests {
     fn memberships(checkpoint: u64, conversations: &[u8]) -> Memberships {
         Memberships {
             checkpoints: vec![(0, checkpoint)],
-            conversations: conversations.iter().map(|byte| conversation(*byte)).collect(),
+            conversations: conversations.iter().map(|byte| member_of(*byte)).collect(),
+        }
+    }
+
+    fn member_of(byte: u8) -> Membership {
+        Membership {
+            conversation: conversation(byte),
+            shard: 0,
+            changed: 1,
+            is_active: true,
         }
     }
 

@@ -28,7 +28,7 @@ CREATE TABLE conversations (
     member_count    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Members of now and of before. Sending a message touches the sender's row alone, and none of the
+-- Members of now and of before. `changed` is the sequence in `shard` that last changed `is_active`. Sending a message touches the sender's row alone, and none of the
 -- columns that are indexed.
 CREATE TABLE members (
     conversation_id  BLOB    NOT NULL,
@@ -43,10 +43,13 @@ CREATE TABLE members (
     last_read_at     INTEGER,
     own_count        INTEGER NOT NULL,
     last_own_ordinal INTEGER NOT NULL,
+    shard            INTEGER NOT NULL,
+    changed          INTEGER NOT NULL,
     PRIMARY KEY (conversation_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX members_by_user ON members (tenant_id, user_id, conversation_id) WHERE is_active = 1;
+CREATE INDEX members_by_user ON members (tenant_id, user_id, is_active, conversation_id);
+CREATE INDEX members_by_change ON members (shard, changed);
 CREATE INDEX members_by_standing ON members (conversation_id, standing) WHERE is_active = 1;
 
 -- `content` is NULL when the sender was erased. `sender_seq` counts the sender's messages here.

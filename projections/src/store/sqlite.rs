@@ -21,8 +21,8 @@ use self::generation::Generation;
 use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 use crate::fold::{Keys, Rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, Memberships, MessagePage, MessageRange, MessageView,
-    Profile, Receipt,
+    ConversationPage, ConversationView, ListCursor, MembershipChanges, Memberships, MessagePage,
+    MessageRange, MessageView, Profile, Receipt,
 };
 
 mod column;
@@ -211,6 +211,15 @@ impl ReadModel for SqliteReadModel {
 
     async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError> {
         read::memberships(&mut self.reader().await?.connection, (tenant, user)).await
+    }
+
+    async fn membership_changes(
+        &self,
+        shard: u16,
+        after: u64,
+        limit: u32,
+    ) -> Result<MembershipChanges, StoreError> {
+        read::membership_changes(&mut self.reader().await?.connection, shard, after, limit).await
     }
 
     async fn members_of(

@@ -9,12 +9,10 @@ use eventstore::progress::Progress;
 use projections::contract::{History, Home, tenant};
 use projections::rebuild;
 
-use crate::home::SqliteHome;
 use crate::memory_log::MemoryLog;
 use crate::written::{Keys, Running, write};
 
-#[tokio::test]
-async fn an_erased_user_has_no_words_left_and_everything_else_stays() {
+pub(crate) async fn an_erased_user_has_no_words_left_and_everything_else_stays<H: Home>() {
     let keys = Arc::new(Keys::default());
     let (log, codec) = (Arc::new(MemoryLog::new(1)), Codec::new(keys.clone()));
     let mut history = History::of(log.epoch(), 0);
@@ -30,7 +28,7 @@ async fn an_erased_user_has_no_words_left_and_everything_else_stays() {
         history.unread(id, "ann", 1);
     }
     write(&log, &codec, &history.pending).await;
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     let store = home.open().await;
     let running = Running::start(&log, &codec, store.clone());
     running.caught_up(&log).await;

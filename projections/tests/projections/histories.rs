@@ -9,10 +9,10 @@ use domain::testing::user;
 use domain::{ConversationId, MessageId, Timestamp, UserId};
 use eventstore::envelope::{Commit, Event};
 use projections::contract::{History, Home, ordinal, tenant};
-use projections::{ReadModel, Receipt, SqliteReadModel};
+use projections::{ReadModel, Receipt};
 use proptest::prelude::*;
 
-use crate::home::SqliteHome;
+use crate::home::{PostgresHome, SqliteHome};
 
 const NAMES: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
 const FOUNDERS: usize = 3;
@@ -155,7 +155,7 @@ impl Counted {
     }
 }
 
-async fn agrees(store: &SqliteReadModel, counted: &Counted, id: ConversationId) {
+async fn agrees(store: &impl ReadModel, counted: &Counted, id: ConversationId) {
     for name in NAMES {
         let unread = store.unread(&tenant(), &user(name), id).await.unwrap();
         assert_eq!(unread, counted.unread(&user(name)), "unread of {name}");
@@ -169,8 +169,8 @@ async fn agrees(store: &SqliteReadModel, counted: &Counted, id: ConversationId) 
 }
 
 /// Takes a history in, cut into batches of these sizes, and answers the tables.
-async fn tables_of(mut history: History, id: ConversationId, batches: &[usize]) -> String {
-    let home = SqliteHome::fresh().await;
+async fn tables_of<H: Home>(mut history: History, id: ConversationId, batches: &[usize]) -> String {
+    let home = H::fresh().await;
     let mut store = home.open().await;
     let mut counted = Counted::default();
     let mut left = std::mem::take(&mut history.pending);
@@ -180,7 +180,7 @@ async fn tables_of(mut history: History, id: ConversationId, batches: &[usize]) 
         history.pending = left.drain(..size).collect();
         history.pending.iter().for_each(|commit| counted.take(commit));
         history.settle(&*store).await;
-        agrees(&store, &counted, id).await;
+        agrees(&*store, &counted, id).await;
         if size % 5 == 4 {
             drop(store);
             store = home.open().await;
@@ -203,6 +203,19 @@ async fn tables_of(mut history: History, id: ConversationId, batches: &[usize]) 
     home.dump().await
 }
 
+fn any_batches<H: Home>(steps: &[Step], batches: &[usize], other_batches: &[usize]) {
+    let (history, id) = history_of(steps);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let tables = tables_of::<H>(history.clone(), id, batches).await;
+        assert_eq!(tables, tables_of::<H>(history.clone(), id, other_batches).await);
+        assert_eq!(tables, tables_of::<H>(history, id, &[usize::MAX]).await);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -212,12 +225,19 @@ proptest! {
         batches in prop::collection::vec(1..12_usize, 1..8),
         other_batches in prop::collection::vec(1..30_usize, 1..4),
     ) {
-        let (history, id) = history_of(&steps);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let tables = tables_of(history.clone(), id, &batches).await;
-            assert_eq!(tables, tables_of(history.clone(), id, &other_batches).await);
-            assert_eq!(tables, tables_of(history, id, &[usize::MAX]).await);
-        });
+        any_batches::<SqliteHome>(&steps, &batches, &other_batches);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_is_what_counting_gives_in_postgres_too(
+        steps in prop::collection::vec(step(), 1..60),
+        batches in prop::collection::vec(1..12_usize, 1..8),
+        other_batches in prop::collection::vec(1..30_usize, 1..4),
+    ) {
+        any_batches::<PostgresHome>(&steps, &batches, &other_batches);
     }
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use projections::SqliteReadModel;
+use eventstore::contract::postgres::{PostgresServer, fresh_namespace};
 use projections::contract::Home;
+use projections::{PostgresConfig, PostgresReadModel, SqliteReadModel};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 /// A folder with a `read.db` in it.
@@ -35,6 +36,10 @@ impl Home for SqliteHome {
         Arc::new(SqliteReadModel::open(&self.path()).await.unwrap())
     }
 
+    async fn beside(&self, open: &Arc<SqliteReadModel>) -> Arc<SqliteReadModel> {
+        Arc::clone(open)
+    }
+
     async fn dump(&self) -> String {
         let options = SqliteConnectOptions::new().filename(self.path()).read_only(true);
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
@@ -54,10 +59,70 @@ impl Home for SqliteHome {
                 .unwrap();
             let values: Vec<_> = columns.iter().map(|column| format!("quote({column})")).collect();
             let select = format!("SELECT {} FROM {table} ORDER BY 1", values.join(" || ' ' || "));
-            let rows: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(select))
+            let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(select))
                 .fetch_all(&mut connection)
                 .await
                 .unwrap();
+            for row in rows {
+                dump.push_str(&format!("{table}: {row}\n"));
+            }
+        }
+        connection.close().await.unwrap();
+        dump
+    }
+}
+
+/// A namespace in the server that these tests share.
+pub(crate) struct PostgresHome {
+    config: PostgresConfig,
+}
+
+#[async_trait]
+impl Home for PostgresHome {
+    type Store = PostgresReadModel;
+
+    async fn fresh() -> Self {
+        Self {
+            config: PostgresConfig {
+                url: PostgresServer::shared().await.url(),
+                namespace: fresh_namespace(),
+                readers: 3,
+                writers: 2,
+            },
+        }
+    }
+
+    async fn open(&self) -> Arc<PostgresReadModel> {
+        Arc::new(PostgresReadModel::open(&self.config).await.unwrap())
+    }
+
+    async fn beside(&self, _: &Arc<PostgresReadModel>) -> Arc<PostgresReadModel> {
+        self.open().await
+    }
+
+    async fn dump(&self) -> String {
+        let mut connection = PgConnection::connect(&self.config.url).await.unwrap();
+        let schema = format!("{}_read", self.config.namespace);
+        let tables: Vec<(String, String)> = sqlx::query_as(
+            "SELECT table_name::text, string_agg(format('quote_nullable(%I)', column_name), ' || '' '' || '
+                 ORDER BY ordinal_position)
+             FROM information_schema.columns
+             WHERE table_schema = $1 AND table_name NOT IN ('_sqlx_migrations', 'snapshots')
+             GROUP BY table_name ORDER BY table_name",
+        )
+        .bind(&schema)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        assert!(!tables.is_empty());
+        let mut dump = String::new();
+        for (table, columns) in tables {
+            let select = format!("SELECT {columns} FROM \"{schema}\".{table}");
+            let mut rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(select))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            rows.sort_unstable();
             for row in rows {
                 dump.push_str(&format!("{table}: {row}\n"));
             }

@@ -30,8 +30,8 @@ fn busy_history(log: &MemoryLog) -> Vec<Commit> {
     history.pending
 }
 
-async fn tables_at_once(log: &Arc<MemoryLog>, codec: &Codec) -> String {
-    let home = SqliteHome::fresh().await;
+async fn tables_at_once<H: Home>(log: &Arc<MemoryLog>, codec: &Codec) -> String {
+    let home = H::fresh().await;
     let running = Running::start(log, codec, home.open().await);
     running.caught_up(log).await;
     running.stop().await;
@@ -51,10 +51,9 @@ async fn until(running: &Running, wanted: impl Fn(&ProjectorStatus) -> bool) -> 
     tokio::time::timeout(DEADLINE, polling).await.unwrap()
 }
 
-#[tokio::test]
-async fn what_is_appended_is_readable_when_the_progress_says_so() {
+pub(crate) async fn what_is_appended_is_readable_when_the_progress_says_so<H: Home>() {
     let (log, codec) = (Arc::new(MemoryLog::new(4)), Codec::new(Arc::new(Keys::default())));
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     let store = home.open().await;
     let running = Running::start(&log, &codec, store.clone());
     let mut history = History::of(log.epoch(), 0);
@@ -77,11 +76,10 @@ async fn what_is_appended_is_readable_when_the_progress_says_so() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_projector_that_is_killed_again_and_again_ends_with_the_same_tables() {
+pub(crate) async fn a_projector_that_is_killed_again_and_again_ends_with_the_same_tables<H: Home>() {
     let (log, codec) = (Arc::new(MemoryLog::new(2)), Codec::new(Arc::new(Keys::default())));
     let commits = busy_history(&log);
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     for (round, part) in commits.chunks(9).enumerate() {
         write(&log, &codec, part).await;
         let running = Running::start(&log, &codec, home.open().await);
@@ -99,13 +97,12 @@ async fn a_projector_that_is_killed_again_and_again_ends_with_the_same_tables() 
     let running = Running::start(&log, &codec, home.open().await);
     running.caught_up(&log).await;
     running.stop().await;
-    assert_eq!(home.dump().await, tables_at_once(&log, &codec).await);
+    assert_eq!(home.dump().await, tables_at_once::<H>(&log, &codec).await);
 }
 
-#[tokio::test]
-async fn two_projectors_on_one_store_take_in_everything_once() {
+pub(crate) async fn two_projectors_on_one_store_take_in_everything_once<H: Home>() {
     let (log, codec) = (Arc::new(MemoryLog::new(1)), Codec::new(Arc::new(Keys::default())));
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     let store = home.open().await;
     let [one, other] = [(); 2].map(|()| Running::start(&log, &codec, store.clone()));
     write(&log, &codec, &busy_history(&log)).await;
@@ -113,17 +110,16 @@ async fn two_projectors_on_one_store_take_in_everything_once() {
     other.caught_up(&log).await;
     one.stop().await;
     other.stop().await;
-    assert_eq!(home.dump().await, tables_at_once(&log, &codec).await);
+    assert_eq!(home.dump().await, tables_at_once::<H>(&log, &codec).await);
 }
 
-#[tokio::test]
-async fn what_is_away_for_a_while_is_tried_again() {
+pub(crate) async fn what_is_away_for_a_while_is_tried_again<H: Home>() {
     let keys = Arc::new(Keys::default());
     let (log, codec) = (Arc::new(MemoryLog::new(1)), Codec::new(keys.clone()));
     write(&log, &codec, &busy_history(&log)).await;
     log.fail_reads(2);
     keys.fail(2);
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     // A codec that remembers no key.
     let running = Running::start(&log, &Codec::new(keys), home.open().await);
     until(&running, |status| {
@@ -133,7 +129,7 @@ async fn what_is_away_for_a_while_is_tried_again() {
     running.caught_up(&log).await;
     until(&running, |status| *status == ProjectorStatus::Running).await;
     running.stop().await;
-    assert_eq!(home.dump().await, tables_at_once(&log, &codec).await);
+    assert_eq!(home.dump().await, tables_at_once::<H>(&log, &codec).await);
 }
 
 #[tokio::test]
@@ -151,10 +147,9 @@ async fn a_store_that_is_away_is_waited_for() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn what_cannot_be_decoded_stops_its_shard_and_no_other() {
+pub(crate) async fn what_cannot_be_decoded_stops_its_shard_and_no_other<H: Home>() {
     let (log, codec) = (Arc::new(MemoryLog::new(2)), Codec::new(Arc::new(Keys::default())));
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     let store = home.open().await;
     let mut history = History::of(log.epoch(), 0);
     let of_shard = |shard: u16| {
@@ -194,10 +189,9 @@ async fn what_cannot_be_decoded_stops_its_shard_and_no_other() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_commit_that_does_not_follow_stops_the_projector() {
+pub(crate) async fn a_commit_that_does_not_follow_stops_the_projector<H: Home>() {
     let (log, codec) = (Arc::new(MemoryLog::new(1)), Codec::new(Arc::new(Keys::default())));
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     let mut history = History::of(log.epoch(), 0);
     let id = history.group(1, &["ann"]);
     history.send(id, "nobody");
@@ -211,11 +205,10 @@ async fn a_commit_that_does_not_follow_stops_the_projector() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_store_of_another_log_is_never_resumed() {
+pub(crate) async fn a_store_of_another_log_is_never_resumed<H: Home>() {
     let codec = Codec::new(Arc::new(Keys::default()));
     let (log, restored) = (Arc::new(MemoryLog::new(1)), Arc::new(MemoryLog::new(1)));
-    let home = SqliteHome::fresh().await;
+    let home = H::fresh().await;
     let store = home.open().await;
     write(&log, &codec, &busy_history(&log)).await;
     let running = Running::start(&log, &codec, store.clone());

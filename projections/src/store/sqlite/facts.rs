@@ -1,14 +1,15 @@
 //! What the executor asks: which commands were carried out, and snapshots of streams.
 
-use domain::{CommandId, CommitId, Fingerprint};
-use eventstore::facts::{CommandFact, Facts};
+use domain::CommandId;
+use eventstore::facts::Facts;
 use eventstore::snapshot::Snapshot;
 use eventstore::subject::Stream;
 use sqlx::SqliteConnection;
 
-use super::column::{Columns, Hex, integer, json};
+use super::column::{Hex, json};
 use super::{sql, store_error};
-use crate::store::StoreError;
+use crate::store::column::integer;
+use crate::store::{StoreError, rows};
 
 pub(super) async fn facts(
     connection: &mut SqliteConnection,
@@ -23,21 +24,7 @@ pub(super) async fn facts(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    let mut facts = Facts::default();
-    for row in &rows {
-        let mut columns = Columns::of(row);
-        facts.checkpoint = columns.number()?;
-        // One row without a command carries the checkpoint when none is known.
-        let Some(id) = columns.optional_id(CommandId::from_bytes)? else {
-            continue;
-        };
-        let fact = CommandFact {
-            fingerprint: columns.id(Fingerprint::from_bytes)?,
-            sequence: columns.number()?,
-        };
-        facts.commands.insert(id, fact);
-    }
-    Ok(facts)
+    rows::facts(&rows)
 }
 
 pub(super) async fn load_snapshot(
@@ -49,17 +36,7 @@ pub(super) async fn load_snapshot(
         .fetch_optional(connection)
         .await
         .map_err(store_error)?;
-    let Some(row) = row else { return Ok(None) };
-    let mut columns = Columns::of(&row);
-    Ok(Some(Snapshot {
-        schema: columns.text()?,
-        epoch: columns.parsed(str::parse)?,
-        head: columns.number()?,
-        commit_id: columns.id(CommitId::from_bytes)?,
-        version: columns.number()?,
-        time: columns.time()?,
-        state: columns.text()?,
-    }))
+    row.as_ref().map(rows::snapshot).transpose()
 }
 
 pub(super) async fn save_snapshot(

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
-use super::column::{Columns, Hex, damaged, integer, json};
+use super::column::{Hex, json};
 use super::{sql, store_error};
-use crate::store::StoreError;
+use crate::store::column::integer;
+use crate::store::{StoreError, rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, MEMBERS_IN_VIEW, MemberView, Memberships, MessagePage,
-    MessageRange, MessageView, Profile, Receipt,
+    ConversationPage, ConversationView, ListCursor, MEMBERS_IN_VIEW, MembershipChanges, Memberships,
+    MessagePage, MessageRange, MessageView, Profile, Receipt,
 };
 
 pub(super) async fn conversations(
@@ -32,9 +32,9 @@ pub(super) async fn conversations(
         .map_err(store_error)?;
     let mut ids = rows
         .iter()
-        .map(|row| Columns::of(row).id(ConversationId::from_bytes))
+        .map(rows::conversation_id)
         .collect::<Result<Vec<_>, _>>()?;
-    let has_more = cut(&mut ids, limit);
+    let has_more = rows::cut(&mut ids, limit);
     let items = views(&mut transaction, (tenant, user), &ids).await?;
     transaction.commit().await.map_err(store_error)?;
     Ok(ConversationPage { items, has_more })
@@ -66,7 +66,7 @@ async fn views(
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
-    let mut views = rows.iter().map(view_from).collect::<Result<Vec<_>, _>>()?;
+    let views = rows.iter().map(rows::view).collect::<Result<Vec<_>, _>>()?;
     // Only members of what may be seen.
     let rows = sqlx::query(sql::CONVERSATION_MEMBERS)
         .bind(json(views.iter().map(|view| Hex(view.id.to_bytes())))?)
@@ -74,49 +74,7 @@ async fn views(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    let mut members: BTreeMap<ConversationId, Vec<MemberView>> = BTreeMap::new();
-    for row in &rows {
-        let mut columns = Columns::of(row);
-        let id = columns.id(ConversationId::from_bytes)?;
-        members.entry(id).or_default().push(member_from(columns)?);
-    }
-    for view in &mut views {
-        view.members = members.remove(&view.id).unwrap_or_default();
-    }
-    Ok(views)
-}
-
-fn view_from(row: &SqliteRow) -> Result<ConversationView, StoreError> {
-    let mut columns = Columns::of(row);
-    Ok(ConversationView {
-        id: columns.id(ConversationId::from_bytes)?,
-        kind: columns.kind()?,
-        name: columns.optional_text()?,
-        description: columns.optional_text()?,
-        avatar: columns.optional_text()?,
-        owner: columns.optional_user()?,
-        created_at: columns.time()?,
-        updated_at: columns.time()?,
-        activity_at: columns.time()?,
-        last_ordinal: columns.number()?,
-        member_count: columns.number()?,
-        last_message: columns.optional_text()?,
-        last_message_at: columns.optional_time()?,
-        unread_count: columns.number()?,
-        members: Vec::new(),
-    })
-}
-
-fn member_from(mut columns: Columns<'_>) -> Result<MemberView, StoreError> {
-    Ok(MemberView {
-        user_id: columns.parsed(UserId::parse)?,
-        role: columns.role()?,
-        joined_at: columns.time()?,
-        last_read_at: columns.optional_time()?,
-        is_active: columns.flag()?,
-        name: columns.optional_text()?,
-        avatar: columns.optional_text()?,
-    })
+    rows::with_members(views, &rows)
 }
 
 pub(super) async fn messages(
@@ -147,23 +105,7 @@ pub(super) async fn messages(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let mut items = rows
-        .iter()
-        .filter_map(|row| message_from(row).transpose())
-        .collect::<Result<Vec<_>, _>>()?;
-    items.sort_unstable_by_key(|item| item.id);
-    // The one beyond the limit is the farthest from what was asked for: the newest after, the oldest before.
-    if after.is_none() {
-        items.reverse();
-    }
-    let has_more = cut(&mut items, range.limit);
-    if after.is_none() {
-        items.reverse();
-    }
-    Ok(Some(MessagePage { items, has_more }))
+    rows::message_page(rows.iter(), range)
 }
 
 pub(super) async fn hydrate(
@@ -182,32 +124,7 @@ pub(super) async fn hydrate(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows.iter()
-        .filter_map(|row| message_from(row).transpose())
-        .collect()
-}
-
-/// The message of a row; `None` when the row only says that there is none.
-fn message_from(row: &SqliteRow) -> Result<Option<MessageView>, StoreError> {
-    let mut columns = Columns::of(row);
-    let Some(conversation) = columns.optional_id(ConversationId::from_bytes)? else {
-        return Ok(None);
-    };
-    let ordinal = columns
-        .optional_ordinal()?
-        .ok_or_else(|| damaged("a message without an ordinal"))?;
-    Ok(Some(MessageView {
-        id: MessageId {
-            conversation,
-            ordinal,
-        },
-        sender: columns.parsed(UserId::parse)?,
-        kind: columns.message_kind()?,
-        content: columns.optional_text()?,
-        reply_to: columns.optional_ordinal()?,
-        sent_at: columns.time()?,
-        recorded_at: columns.time()?,
-    }))
+    rows::messages(&rows)
 }
 
 pub(super) async fn unread(
@@ -222,7 +139,7 @@ pub(super) async fn unread(
         .fetch_optional(connection)
         .await
         .map_err(store_error)?;
-    row.as_ref().map(|row| Columns::of(row).number()).transpose()
+    row.as_ref().map(rows::number).transpose()
 }
 
 pub(super) async fn memberships(
@@ -235,18 +152,23 @@ pub(super) async fn memberships(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    let mut memberships = Memberships::default();
-    for row in &rows {
-        let mut columns = Columns::of(row);
-        let id = columns.optional_id(ConversationId::from_bytes)?;
-        match id {
-            Some(id) => memberships.conversations.push(id),
-            None => memberships
-                .checkpoints
-                .push((columns.shard()?, columns.number()?)),
-        }
-    }
-    Ok(memberships)
+    rows::memberships(&rows)
+}
+
+pub(super) async fn membership_changes(
+    connection: &mut SqliteConnection,
+    shard: u16,
+    after: u64,
+    limit: u32,
+) -> Result<MembershipChanges, StoreError> {
+    let rows = sqlx::query(sql::MEMBERSHIP_CHANGES)
+        .bind(shard)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(limit.max(1))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::membership_changes(&rows)
 }
 
 pub(super) async fn members_of(
@@ -260,9 +182,7 @@ pub(super) async fn members_of(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows.iter()
-        .map(|row| Columns::of(row).parsed(UserId::parse))
-        .collect()
+    rows.iter().map(rows::user).collect()
 }
 
 pub(super) async fn profiles(
@@ -276,18 +196,7 @@ pub(super) async fn profiles(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    let profile = |row: &SqliteRow| {
-        let mut columns = Columns::of(row);
-        let user = columns.parsed(UserId::parse)?;
-        Ok((
-            user,
-            Profile {
-                name: columns.optional_text()?,
-                avatar: columns.optional_text()?,
-            },
-        ))
-    };
-    rows.iter().map(profile).collect()
+    rows.iter().map(rows::profile).collect()
 }
 
 pub(super) async fn read_by(
@@ -306,17 +215,5 @@ pub(super) async fn read_by(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    let receipt = |row: &SqliteRow| {
-        let mut columns = Columns::of(row);
-        Ok((columns.parsed(UserId::parse)?, columns.time()?))
-    };
-    rows.iter().map(receipt).collect()
-}
-
-/// Cuts off what was fetched beyond the limit, and says whether anything was.
-fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
-    let limit = limit as usize;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    has_more
+    rows.iter().map(rows::receipt).collect()
 }

@@ -1,18 +1,15 @@
 //! What the projector reads and writes: rows by key, batches, checkpoints.
 
-use domain::conversation::reads::Marks;
-use domain::{CommitId, ConversationId, TenantId, Timestamp, UserId};
+use domain::Timestamp;
 use eventstore::consumer::Checkpoint;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
-use super::column::{Columns, Hex, integer, json};
+use super::column::{Hex, json};
 use super::{sql, store_error};
-use crate::conversations::ConversationRow;
 use crate::fold::{Changes, Keys, Rows};
-use crate::members::MemberRow;
+use crate::store::column::integer;
 use crate::store::spelling::{kind_text, role_text};
-use crate::store::{ApplyError, Batch, StoreError};
+use crate::store::{ApplyError, Batch, StoreError, rows};
 
 pub(super) async fn checkpoint(
     connection: &mut SqliteConnection,
@@ -23,7 +20,7 @@ pub(super) async fn checkpoint(
         .fetch_optional(connection)
         .await
         .map_err(store_error)?;
-    row.as_ref().map(checkpoint_from).transpose()
+    row.as_ref().map(rows::checkpoint).transpose()
 }
 
 pub(super) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec<Checkpoint>, StoreError> {
@@ -31,23 +28,13 @@ pub(super) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows.iter().map(checkpoint_from).collect()
-}
-
-fn checkpoint_from(row: &SqliteRow) -> Result<Checkpoint, StoreError> {
-    let mut columns = Columns::of(row);
-    Ok(Checkpoint {
-        shard: columns.shard()?,
-        epoch: columns.parsed(str::parse)?,
-        sequence: columns.number()?,
-        commit_id: columns.optional_id(CommitId::from_bytes)?,
-    })
+    rows.iter().map(rows::checkpoint).collect()
 }
 
 pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Result<Rows, StoreError> {
-    let mut rows = Rows::default();
+    let mut loaded = Rows::default();
     if keys.conversations.is_empty() {
-        return Ok(rows);
+        return Ok(loaded);
     }
     let asked = json(keys.conversations.keys().map(|id| Hex(id.to_bytes())))?;
     let found = sqlx::query(sql::LOAD_CONVERSATIONS)
@@ -55,7 +42,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Resu
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
-    rows.conversations = found.iter().map(conversation_from).collect::<Result<_, _>>()?;
+    loaded.conversations = found.iter().map(rows::conversation).collect::<Result<_, _>>()?;
     let asked = json(
         keys.conversations
             .iter()
@@ -66,47 +53,8 @@ pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Resu
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows.members = found.iter().map(member_from).collect::<Result<_, _>>()?;
-    Ok(rows)
-}
-
-fn conversation_from(row: &SqliteRow) -> Result<ConversationRow, StoreError> {
-    let mut columns = Columns::of(row);
-    Ok(ConversationRow {
-        id: columns.id(ConversationId::from_bytes)?,
-        tenant: columns.parsed(TenantId::parse)?,
-        kind: columns.kind()?,
-        name: columns.optional_text()?,
-        description: columns.optional_text()?,
-        avatar: columns.optional_text()?,
-        owner: columns.optional_user()?,
-        created_at: columns.time()?,
-        updated_at: columns.time()?,
-        activity_at: columns.time()?,
-        last_ordinal: columns.number()?,
-        joins: columns.number()?,
-        member_count: columns.number()?,
-    })
-}
-
-fn member_from(row: &SqliteRow) -> Result<MemberRow, StoreError> {
-    let mut columns = Columns::of(row);
-    Ok(MemberRow {
-        conversation: columns.id(ConversationId::from_bytes)?,
-        user: columns.parsed(UserId::parse)?,
-        tenant: columns.parsed(TenantId::parse)?,
-        role: columns.role()?,
-        standing: columns.number()?,
-        is_active: columns.flag()?,
-        joined_at: columns.time()?,
-        marks: Marks {
-            read: columns.number()?,
-            receipt: columns.number()?,
-        },
-        last_read_at: columns.optional_time()?,
-        own_count: columns.number()?,
-        last_own_ordinal: columns.number()?,
-    })
+    loaded.members = found.iter().map(rows::member).collect::<Result<_, _>>()?;
+    Ok(loaded)
 }
 
 pub(super) async fn apply(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), ApplyError> {
@@ -204,6 +152,8 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
             row.last_read_at,
             row.own_count,
             row.last_own_ordinal,
+            row.shard,
+            row.changed,
         )
     });
     add(sql::APPLY_MEMBERS, changes.members.is_empty(), json(members))?;

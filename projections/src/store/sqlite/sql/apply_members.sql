@@ -1,9 +1,10 @@
 INSERT INTO members (
     conversation_id, user_id, tenant_id, role, standing, is_active, joined_at,
-    read_mark, receipt_mark, last_read_at, own_count, last_own_ordinal
+    read_mark, receipt_mark, last_read_at, own_count, last_own_ordinal, shard, changed
 )
 SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-       value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
+       value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
+       value ->> 13
 FROM jsonb_each(?1) WHERE true
 ON CONFLICT (conversation_id, user_id) DO UPDATE SET
     role = excluded.role,
@@ -14,4 +15,5 @@ ON CONFLICT (conversation_id, user_id) DO UPDATE SET
     receipt_mark = excluded.receipt_mark,
     last_read_at = excluded.last_read_at,
     own_count = excluded.own_count,
-    last_own_ordinal = excluded.last_own_ordinal
+    last_own_ordinal = excluded.last_own_ordinal,
+    changed = excluded.changed

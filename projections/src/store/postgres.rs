@@ -1,0 +1,387 @@
+//! The read model in Postgres: any number of nodes share it. Readers and writers have pools of their own, so
+//! that a projector that catches up keeps nobody from reading.
+//!
+//! A generation is a schema, and a swap renames schemas. Connections that are open go on: Postgres resolves
+//! the names of a prepared statement again when its search path leads elsewhere.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
+use eventstore::consumer::Checkpoint;
+use eventstore::facts::{FactStore, Facts, FactsUnavailable};
+use eventstore::postgres::{ConfigError, Database, is_damage};
+use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
+use eventstore::subject::Stream;
+use sqlx::migrate::MigrateError;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
+use tokio::sync::Mutex;
+
+use self::generation::Names;
+use self::presence::Presence;
+use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
+use crate::fold::{Keys, Rows};
+use crate::view::{
+    ConversationPage, ConversationView, ListCursor, MembershipChanges, Memberships, MessagePage,
+    MessageRange, MessageView, Profile, Receipt,
+};
+
+mod column;
+mod facts;
+mod generation;
+mod presence;
+mod read;
+mod sql;
+mod swap;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+/// How long the server works on one question, and on one statement of a batch.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// What the network may add. A server that does not say a word any more is given up then.
+const NETWORK_GRACE: Duration = Duration::from_secs(5);
+
+/// Where the read model is.
+#[derive(Clone)]
+pub struct PostgresConfig {
+    /// The database, as `postgres://user:password@host:port/database?sslmode=…`.
+    pub url: String,
+    /// What the names of its schemas begin with: `{namespace}_read`.
+    pub namespace: String,
+    /// The most connections that questions take.
+    pub readers: u32,
+    /// The most connections that the projector and the snapshots take. A rebuild takes a few beside them.
+    pub writers: u32,
+}
+
+impl fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL holds a password.
+        f.debug_struct("PostgresConfig")
+            .field("namespace", &self.namespace)
+            .field("readers", &self.readers)
+            .field("writers", &self.writers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the read model could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such database or namespace.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database is away, or refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a schema of that name that is no read model; it is left alone.
+    #[error("the schema {0:?} is not a read model: choose another namespace, or drop it")]
+    Foreign(String),
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(store_error(error))
+    }
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            error => Self::Store(StoreError::Damaged(error.to_string())),
+        }
+    }
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => error,
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// The read model of a cluster. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct PostgresReadModel {
+    database: Database,
+    readers: PgPool,
+    writers: PgPool,
+    presence: Presence,
+    /// Held by the one rebuild that this node may run; the database has a lock for all nodes.
+    rebuilding: Arc<Mutex<()>>,
+}
+
+impl PostgresReadModel {
+    /// Opens the read model, and creates it when it is missing. One that is not of the current schema is
+    /// discarded: the projector fills the new one from the log.
+    ///
+    /// # Errors
+    /// [`OpenError`]: [`StoreError::Unavailable`] within seconds when the database is away.
+    pub async fn open(config: &PostgresConfig) -> Result<Self, OpenError> {
+        let database = Database::parse(&config.url, &config.namespace)?;
+        let names = Names::of(&database);
+        let mut connection = database.connect(&names.live, WRITE_TIMEOUT).await?;
+        within(WRITE_TIMEOUT, names.open(&mut connection)).await?;
+        let _ = sqlx::Connection::close(connection).await;
+        Ok(Self::over(
+            database,
+            &names.live,
+            (config.readers, config.writers),
+        ))
+    }
+
+    fn over(database: Database, schema: &str, (readers, writers): (u32, u32)) -> Self {
+        Self {
+            readers: database.pool(schema, readers, READ_TIMEOUT),
+            writers: database.pool(schema, writers, WRITE_TIMEOUT),
+            database,
+            presence: Presence::default(),
+            rebuilding: Arc::default(),
+        }
+    }
+
+    /// Closes the connections: what is asked or applied afterwards is answered as unavailable.
+    pub async fn close(&self) {
+        tokio::join!(self.readers.close(), self.writers.close());
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.acquire(&self.readers).await
+    }
+
+    async fn writer(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.acquire(&self.writers).await
+    }
+
+    async fn acquire(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.presence.check()?;
+        pool.acquire().await.map_err(|error| {
+            if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
+                let schema = self.database.schema("read");
+                self.presence.doubt(&self.database, schema);
+            }
+            store_error(error)
+        })
+    }
+}
+
+/// Gives up a server that has gone silent: its own time-out would have ended the statement by now.
+async fn within<T, E: From<StoreError>>(
+    timeout: Duration,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(timeout + NETWORK_GRACE, asking)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("the database does not answer".to_owned()).into()))
+}
+
+#[async_trait]
+impl ProjectionStore for PostgresReadModel {
+    async fn checkpoint(&self, shard: u16) -> Result<Option<Checkpoint>, StoreError> {
+        within(WRITE_TIMEOUT, async {
+            write::checkpoint(&mut *self.writer().await?, shard).await
+        })
+        .await
+    }
+
+    async fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
+        within(WRITE_TIMEOUT, async {
+            write::load(&mut *self.writer().await?, keys).await
+        })
+        .await
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
+        within(WRITE_TIMEOUT, async {
+            write::apply(&mut *self.writer().await?, batch).await
+        })
+        .await
+    }
+
+    async fn prune_commands(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        within(WRITE_TIMEOUT, async {
+            write::prune_commands(&mut *self.writer().await?, before, limit).await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl ReadModel for PostgresReadModel {
+    async fn conversations(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        limit: u32,
+        cursor: Option<ListCursor>,
+    ) -> Result<ConversationPage, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::conversations(&mut *self.reader().await?, (tenant, user), limit, cursor).await
+        })
+        .await
+    }
+
+    async fn conversation(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        id: ConversationId,
+    ) -> Result<Option<ConversationView>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::conversation(&mut *self.reader().await?, (tenant, user), id).await
+        })
+        .await
+    }
+
+    async fn messages(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        range: MessageRange,
+    ) -> Result<Option<MessagePage>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::messages(&mut *self.reader().await?, (tenant, user), conversation, range).await
+        })
+        .await
+    }
+
+    async fn hydrate(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        ids: &[MessageId],
+    ) -> Result<Vec<MessageView>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::hydrate(&mut *self.reader().await?, (tenant, user), ids).await
+        })
+        .await
+    }
+
+    async fn unread(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+    ) -> Result<Option<u64>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::unread(&mut *self.reader().await?, (tenant, user), conversation).await
+        })
+        .await
+    }
+
+    async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::memberships(&mut *self.reader().await?, (tenant, user)).await
+        })
+        .await
+    }
+
+    async fn membership_changes(
+        &self,
+        shard: u16,
+        after: u64,
+        limit: u32,
+    ) -> Result<MembershipChanges, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::membership_changes(&mut *self.reader().await?, shard, after, limit).await
+        })
+        .await
+    }
+
+    async fn members_of(
+        &self,
+        tenant: &TenantId,
+        conversation: ConversationId,
+    ) -> Result<Vec<UserId>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::members_of(&mut *self.reader().await?, tenant, conversation).await
+        })
+        .await
+    }
+
+    async fn profiles(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+    ) -> Result<BTreeMap<UserId, Profile>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::profiles(&mut *self.reader().await?, tenant, users).await
+        })
+        .await
+    }
+
+    async fn read_by(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        within(READ_TIMEOUT, async {
+            read::read_by(&mut *self.reader().await?, (tenant, user), message).await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl FactStore for PostgresReadModel {
+    async fn facts(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        commands: &[CommandId],
+    ) -> Result<Facts, FactsUnavailable> {
+        within(READ_TIMEOUT, async {
+            facts::facts(&mut *self.reader().await?, shard, stream, commands).await
+        })
+        .await
+        .map_err(|error: StoreError| FactsUnavailable(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for PostgresReadModel {
+    async fn load(&self, stream: &Stream) -> Result<Option<Snapshot>, SnapshotsUnavailable> {
+        within(READ_TIMEOUT, async {
+            facts::load_snapshot(&mut *self.reader().await?, stream).await
+        })
+        .await
+        .map_err(|error: StoreError| SnapshotsUnavailable(error.to_string()))
+    }
+
+    async fn save(&self, stream: &Stream, snapshot: &Snapshot) -> Result<(), SnapshotsUnavailable> {
+        within(WRITE_TIMEOUT, async {
+            facts::save_snapshot(&mut *self.writer().await?, stream, snapshot).await
+        })
+        .await
+        .map_err(|error: StoreError| SnapshotsUnavailable(error.to_string()))
+    }
+}
+
+/// Whether a lock was not to be had in time (`lock_not_available`).
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "55P03")
+}
+
+/// What does not heal by itself is damage. Everything else (no connection, a server that shuts down, a full
+/// disk, a deadlock, a time-out) may pass.
+fn store_error(error: sqlx::Error) -> StoreError {
+    if is_damage(&error) {
+        StoreError::Damaged(error.to_string())
+    } else {
+        StoreError::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,230 @@
+//! What people ask. Each answer comes out of one statement, or out of one transaction that sees one snapshot.
+//!
+//! Every statement that joins locks the checkpoints before any other table, and so does a transaction: a
+//! generation that is swapped away waits for them, and none finds one table here and another there.
+
+use std::collections::BTreeMap;
+
+use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
+use sqlx::{Connection, PgConnection};
+
+use super::{sql, store_error};
+use crate::store::column::integer;
+use crate::store::{StoreError, rows};
+use crate::view::{
+    ConversationPage, ConversationView, ListCursor, MEMBERS_IN_VIEW, MembershipChanges, Memberships,
+    MessagePage, MessageRange, MessageView, Profile, Receipt,
+};
+
+/// Two statements in one round trip. Locking takes no snapshot, so the first look comes after it.
+const ONE_SNAPSHOT: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE checkpoints IN ACCESS SHARE MODE";
+
+pub(super) async fn conversations(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    limit: u32,
+    cursor: Option<ListCursor>,
+) -> Result<ConversationPage, StoreError> {
+    let mut transaction = connection.begin_with(ONE_SNAPSHOT).await.map_err(store_error)?;
+    let rows = sqlx::query(sql::CONVERSATION_PAGE)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(cursor.map(|cursor| cursor.activity_at.as_millis()))
+        .bind(cursor.map(|cursor| cursor.id.to_bytes()))
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(store_error)?;
+    let mut ids = rows
+        .iter()
+        .map(rows::conversation_id)
+        .collect::<Result<Vec<_>, _>>()?;
+    let has_more = rows::cut(&mut ids, limit);
+    let items = views(&mut transaction, (tenant, user), &ids).await?;
+    transaction.commit().await.map_err(store_error)?;
+    Ok(ConversationPage { items, has_more })
+}
+
+pub(super) async fn conversation(
+    connection: &mut PgConnection,
+    asking: (&TenantId, &UserId),
+    id: ConversationId,
+) -> Result<Option<ConversationView>, StoreError> {
+    let mut transaction = connection.begin_with(ONE_SNAPSHOT).await.map_err(store_error)?;
+    let view = views(&mut transaction, asking, &[id]).await?.pop();
+    transaction.commit().await.map_err(store_error)?;
+    Ok(view)
+}
+
+async fn views(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    ids: &[ConversationId],
+) -> Result<Vec<ConversationView>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked: Vec<_> = ids.iter().map(|id| id.to_bytes()).collect();
+    let rows = sqlx::query(sql::CONVERSATION_VIEWS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(asked)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let views = rows.iter().map(rows::view).collect::<Result<Vec<_>, _>>()?;
+    // Only members of what may be seen.
+    let seen: Vec<_> = views.iter().map(|view| view.id.to_bytes()).collect();
+    let rows = sqlx::query(sql::CONVERSATION_MEMBERS)
+        .bind(seen)
+        .bind(integer(MEMBERS_IN_VIEW as u64)?)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::with_members(views, &rows)
+}
+
+pub(super) async fn messages(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+    range: MessageRange,
+) -> Result<Option<MessagePage>, StoreError> {
+    let before = range
+        .before
+        .map_or(Ok(i64::MAX), |ordinal| integer(ordinal.get()))?;
+    let after = range.after.map(|ordinal| integer(ordinal.get())).transpose()?;
+    let statement = if after.is_some() {
+        sql::MESSAGES_AFTER
+    } else {
+        sql::MESSAGES_BEFORE
+    };
+    let mut query = sqlx::query(statement)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes());
+    if let Some(after) = after {
+        query = query.bind(after);
+    }
+    let rows = query
+        .bind(before)
+        .bind(i64::from(range.limit) + 1)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::message_page(rows.iter(), range)
+}
+
+pub(super) async fn hydrate(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    ids: &[MessageId],
+) -> Result<Vec<MessageView>, StoreError> {
+    // No message has an ordinal beyond 63 bits, so such an id is of none.
+    let (conversations, ordinals): (Vec<_>, Vec<_>) = ids
+        .iter()
+        .filter_map(|id| Some((id.conversation.to_bytes(), integer(id.ordinal.get()).ok()?)))
+        .unzip();
+    let rows = sqlx::query(sql::HYDRATE)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversations)
+        .bind(ordinals)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::messages(&rows)
+}
+
+pub(super) async fn unread(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+) -> Result<Option<u64>, StoreError> {
+    let row = sqlx::query(sql::UNREAD)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes())
+        .fetch_optional(connection)
+        .await
+        .map_err(store_error)?;
+    row.as_ref().map(rows::number).transpose()
+}
+
+pub(super) async fn memberships(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+) -> Result<Memberships, StoreError> {
+    let rows = sqlx::query(sql::MEMBERSHIPS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::memberships(&rows)
+}
+
+pub(super) async fn membership_changes(
+    connection: &mut PgConnection,
+    shard: u16,
+    after: u64,
+    limit: u32,
+) -> Result<MembershipChanges, StoreError> {
+    let rows = sqlx::query(sql::MEMBERSHIP_CHANGES)
+        .bind(i64::from(shard))
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::from(limit.max(1)))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::membership_changes(&rows)
+}
+
+pub(super) async fn members_of(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    conversation: ConversationId,
+) -> Result<Vec<UserId>, StoreError> {
+    let rows = sqlx::query(sql::MEMBERS_OF)
+        .bind(tenant.as_str())
+        .bind(conversation.to_bytes())
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::user).collect()
+}
+
+pub(super) async fn profiles(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    users: &[UserId],
+) -> Result<BTreeMap<UserId, Profile>, StoreError> {
+    let asked: Vec<_> = users.iter().map(UserId::as_str).collect();
+    let rows = sqlx::query(sql::PROFILES)
+        .bind(tenant.as_str())
+        .bind(asked)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::profile).collect()
+}
+
+pub(super) async fn read_by(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<Vec<Receipt>, StoreError> {
+    let Ok(ordinal) = integer(Ordinal::get(message.ordinal)) else {
+        return Ok(Vec::new());
+    };
+    let rows = sqlx::query(sql::READ_BY)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes())
+        .bind(ordinal)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::receipt).collect()
+}

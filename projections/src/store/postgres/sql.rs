@@ -1,0 +1,3 @@
+//! The statements as Postgres has them.
+
+statements!();

@@ -1,0 +1,1 @@
+SELECT shard, epoch, sequence, commit_id FROM checkpoints ORDER BY shard

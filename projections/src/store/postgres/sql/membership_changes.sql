@@ -1,0 +1,12 @@
+-- One row without a change carries the checkpoint when nothing changed. Everything of the last sequence is
+-- there, however much it is.
+WITH generation AS (SELECT FROM checkpoints)
+SELECT coalesce((SELECT sequence FROM checkpoints WHERE shard = $1), 0) AS checkpoint,
+       m.tenant_id, m.user_id, m.conversation_id, m.changed, m.is_active
+FROM (SELECT 1) AS one
+LEFT JOIN members AS m ON m.shard = $1 AND m.changed > $2 AND m.changed <= coalesce((
+    SELECT counted.changed FROM members AS counted
+    WHERE counted.shard = $1 AND counted.changed > $2
+    ORDER BY counted.changed LIMIT 1 OFFSET $3::bigint - 1
+), 9223372036854775807)
+ORDER BY m.changed, m.conversation_id, m.user_id

@@ -1,0 +1,13 @@
+-- What came after the mark, without the own messages among it (as in conversation_views.sql).
+WITH generation AS (SELECT FROM checkpoints)
+SELECT greatest(0, c.last_ordinal - m.read_mark - CASE WHEN m.last_own_ordinal <= m.read_mark THEN 0 ELSE
+           m.own_count - coalesce((
+               SELECT own.sender_seq FROM messages AS own
+               WHERE own.conversation_id = m.conversation_id AND own.sender_id = m.user_id
+                 AND own.ordinal <= m.read_mark
+               ORDER BY own.ordinal DESC LIMIT 1
+           ), 0)
+       END) AS unread_count
+FROM members AS m
+JOIN conversations AS c ON c.conversation_id = m.conversation_id
+WHERE m.conversation_id = $3 AND m.user_id = $2 AND m.tenant_id = $1 AND m.is_active

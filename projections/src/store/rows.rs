@@ -1,0 +1,276 @@
+//! Rows to what they mean, the same for every database: each function reads the columns that the statement
+//! of its name selects, in their order.
+
+use std::collections::BTreeMap;
+
+use domain::conversation::reads::Marks;
+use domain::{CommandId, CommitId, ConversationId, Fingerprint, MessageId, TenantId, UserId};
+use eventstore::consumer::Checkpoint;
+use eventstore::facts::{CommandFact, Facts};
+use eventstore::snapshot::Snapshot;
+
+use super::StoreError;
+use super::column::{Cells, Columns, damaged};
+use crate::conversations::ConversationRow;
+use crate::members::MemberRow;
+use crate::view::{
+    ConversationView, MemberView, Membership, MembershipChange, MembershipChanges, Memberships, MessagePage,
+    MessageRange, MessageView, Profile, Receipt,
+};
+
+type Read<T> = Result<T, StoreError>;
+
+pub(super) fn checkpoint<'r>(row: impl Cells<'r>) -> Read<Checkpoint> {
+    let mut columns = Columns::of(row);
+    Ok(Checkpoint {
+        shard: columns.shard()?,
+        epoch: columns.parsed(str::parse)?,
+        sequence: columns.number()?,
+        commit_id: columns.optional_id(CommitId::from_bytes)?,
+    })
+}
+
+pub(super) fn conversation<'r>(row: impl Cells<'r>) -> Read<ConversationRow> {
+    let mut columns = Columns::of(row);
+    Ok(ConversationRow {
+        id: columns.id(ConversationId::from_bytes)?,
+        tenant: columns.parsed(TenantId::parse)?,
+        kind: columns.kind()?,
+        name: columns.optional_text()?,
+        description: columns.optional_text()?,
+        avatar: columns.optional_text()?,
+        owner: columns.optional_user()?,
+        created_at: columns.time()?,
+        updated_at: columns.time()?,
+        activity_at: columns.time()?,
+        last_ordinal: columns.number()?,
+        joins: columns.number()?,
+        member_count: columns.number()?,
+    })
+}
+
+pub(super) fn member<'r>(row: impl Cells<'r>) -> Read<MemberRow> {
+    let mut columns = Columns::of(row);
+    Ok(MemberRow {
+        conversation: columns.id(ConversationId::from_bytes)?,
+        user: columns.parsed(UserId::parse)?,
+        tenant: columns.parsed(TenantId::parse)?,
+        role: columns.role()?,
+        standing: columns.number()?,
+        is_active: columns.flag()?,
+        joined_at: columns.time()?,
+        marks: Marks {
+            read: columns.number()?,
+            receipt: columns.number()?,
+        },
+        last_read_at: columns.optional_time()?,
+        own_count: columns.number()?,
+        last_own_ordinal: columns.number()?,
+        shard: columns.shard()?,
+        changed: columns.number()?,
+    })
+}
+
+pub(super) fn view<'r>(row: impl Cells<'r>) -> Read<ConversationView> {
+    let mut columns = Columns::of(row);
+    Ok(ConversationView {
+        id: columns.id(ConversationId::from_bytes)?,
+        kind: columns.kind()?,
+        name: columns.optional_text()?,
+        description: columns.optional_text()?,
+        avatar: columns.optional_text()?,
+        owner: columns.optional_user()?,
+        created_at: columns.time()?,
+        updated_at: columns.time()?,
+        activity_at: columns.time()?,
+        last_ordinal: columns.number()?,
+        member_count: columns.number()?,
+        last_message: columns.optional_text()?,
+        last_message_at: columns.optional_time()?,
+        unread_count: columns.number()?,
+        members: Vec::new(),
+    })
+}
+
+/// Hands each view the members of it.
+pub(super) fn with_members<'r>(
+    mut views: Vec<ConversationView>,
+    rows: impl IntoIterator<Item = impl Cells<'r>>,
+) -> Read<Vec<ConversationView>> {
+    let mut members: BTreeMap<ConversationId, Vec<MemberView>> = BTreeMap::new();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        let id = columns.id(ConversationId::from_bytes)?;
+        members.entry(id).or_default().push(MemberView {
+            user_id: columns.parsed(UserId::parse)?,
+            role: columns.role()?,
+            joined_at: columns.time()?,
+            last_read_at: columns.optional_time()?,
+            is_active: columns.flag()?,
+            name: columns.optional_text()?,
+            avatar: columns.optional_text()?,
+        });
+    }
+    for view in &mut views {
+        view.members = members.remove(&view.id).unwrap_or_default();
+    }
+    Ok(views)
+}
+
+/// The message of a row; `None` when the row only says that there is none.
+fn message<'r>(row: impl Cells<'r>) -> Read<Option<MessageView>> {
+    let mut columns = Columns::of(row);
+    let Some(conversation) = columns.optional_id(ConversationId::from_bytes)? else {
+        return Ok(None);
+    };
+    let ordinal = columns
+        .optional_ordinal()?
+        .ok_or_else(|| damaged("a message without an ordinal"))?;
+    Ok(Some(MessageView {
+        id: MessageId {
+            conversation,
+            ordinal,
+        },
+        sender: columns.parsed(UserId::parse)?,
+        kind: columns.message_kind()?,
+        content: columns.optional_text()?,
+        reply_to: columns.optional_ordinal()?,
+        sent_at: columns.time()?,
+        recorded_at: columns.time()?,
+    }))
+}
+
+pub(super) fn messages<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Vec<MessageView>> {
+    rows.into_iter()
+        .filter_map(|row| message(row).transpose())
+        .collect()
+}
+
+/// A page of what was asked for: one row more than its limit was fetched. No row at all is no conversation.
+pub(super) fn message_page<'r, C: Cells<'r>>(
+    rows: impl ExactSizeIterator<Item = C>,
+    range: MessageRange,
+) -> Read<Option<MessagePage>> {
+    if rows.len() == 0 {
+        return Ok(None);
+    }
+    let mut items = messages(rows)?;
+    items.sort_unstable_by_key(|item| item.id);
+    // The one beyond the limit is the farthest from what was asked for: the newest after, the oldest before.
+    if range.after.is_none() {
+        items.reverse();
+    }
+    let has_more = cut(&mut items, range.limit);
+    if range.after.is_none() {
+        items.reverse();
+    }
+    Ok(Some(MessagePage { items, has_more }))
+}
+
+pub(super) fn memberships<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Memberships> {
+    let mut memberships = Memberships::default();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        let conversation = columns.optional_id(ConversationId::from_bytes)?;
+        let (shard, sequence) = (columns.shard()?, columns.number()?);
+        match conversation {
+            Some(conversation) => memberships.conversations.push(Membership {
+                conversation,
+                shard,
+                changed: sequence,
+                is_active: columns.flag()?,
+            }),
+            None => memberships.checkpoints.push((shard, sequence)),
+        }
+    }
+    Ok(memberships)
+}
+
+pub(super) fn membership_changes<'r>(
+    rows: impl IntoIterator<Item = impl Cells<'r>>,
+) -> Read<MembershipChanges> {
+    let mut answer = MembershipChanges::default();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        answer.checkpoint = columns.number()?;
+        let Some(tenant) = columns.optional_text()? else {
+            continue;
+        };
+        answer.changes.push(MembershipChange {
+            tenant: TenantId::parse(&tenant).map_err(|_| damaged("a tenant that does not parse"))?,
+            user: columns.parsed(UserId::parse)?,
+            conversation: columns.id(ConversationId::from_bytes)?,
+            sequence: columns.number()?,
+            is_active: columns.flag()?,
+        });
+    }
+    Ok(answer)
+}
+
+pub(super) fn conversation_id<'r>(row: impl Cells<'r>) -> Read<ConversationId> {
+    Columns::of(row).id(ConversationId::from_bytes)
+}
+
+pub(super) fn user<'r>(row: impl Cells<'r>) -> Read<UserId> {
+    Columns::of(row).parsed(UserId::parse)
+}
+
+pub(super) fn number<'r>(row: impl Cells<'r>) -> Read<u64> {
+    Columns::of(row).number()
+}
+
+pub(super) fn profile<'r>(row: impl Cells<'r>) -> Read<(UserId, Profile)> {
+    let mut columns = Columns::of(row);
+    let user = columns.parsed(UserId::parse)?;
+    Ok((
+        user,
+        Profile {
+            name: columns.optional_text()?,
+            avatar: columns.optional_text()?,
+        },
+    ))
+}
+
+pub(super) fn receipt<'r>(row: impl Cells<'r>) -> Read<Receipt> {
+    let mut columns = Columns::of(row);
+    Ok((columns.parsed(UserId::parse)?, columns.time()?))
+}
+
+pub(super) fn facts<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Facts> {
+    let mut facts = Facts::default();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        facts.checkpoint = columns.number()?;
+        // One row without a command carries the checkpoint when none is known.
+        let Some(id) = columns.optional_id(CommandId::from_bytes)? else {
+            continue;
+        };
+        let fact = CommandFact {
+            fingerprint: columns.id(Fingerprint::from_bytes)?,
+            sequence: columns.number()?,
+        };
+        facts.commands.insert(id, fact);
+    }
+    Ok(facts)
+}
+
+pub(super) fn snapshot<'r>(row: impl Cells<'r>) -> Read<Snapshot> {
+    let mut columns = Columns::of(row);
+    Ok(Snapshot {
+        schema: columns.text()?,
+        epoch: columns.parsed(str::parse)?,
+        head: columns.number()?,
+        commit_id: columns.id(CommitId::from_bytes)?,
+        version: columns.number()?,
+        time: columns.time()?,
+        state: columns.text()?,
+    })
+}
+
+/// Cuts off what was fetched beyond the limit, and says whether anything was.
+pub(super) fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
+    let limit = limit as usize;
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    has_more
+}

@@ -1,0 +1,42 @@
+//! The statements, each in its own file, and each once in every dialect.
+
+macro_rules! statements {
+    () => { statements! { @each
+        APPLY_COMMANDS = "apply_commands.sql";
+        APPLY_CONVERSATIONS = "apply_conversations.sql";
+        APPLY_MARKS = "apply_marks.sql";
+        APPLY_MEMBERS = "apply_members.sql";
+        APPLY_MESSAGES = "apply_messages.sql";
+        APPLY_READ_MOVES = "apply_read_moves.sql";
+        APPLY_USERS = "apply_users.sql";
+        CHECKPOINT_LOAD = "checkpoint_load.sql";
+        CHECKPOINT_MOVE = "checkpoint_move.sql";
+        CHECKPOINT_START = "checkpoint_start.sql";
+        CHECKPOINTS = "checkpoints.sql";
+        CONVERSATION_MEMBERS = "conversation_members.sql";
+        CONVERSATION_PAGE = "conversation_page.sql";
+        CONVERSATION_VIEWS = "conversation_views.sql";
+        FACTS = "facts.sql";
+        HYDRATE = "hydrate.sql";
+        LOAD_CONVERSATIONS = "load_conversations.sql";
+        LOAD_MEMBERS = "load_members.sql";
+        MEMBERS_OF = "members_of.sql";
+        MEMBERSHIP_CHANGES = "membership_changes.sql";
+        MEMBERSHIPS = "memberships.sql";
+        MESSAGES_AFTER = "messages_after.sql";
+        MESSAGES_BEFORE = "messages_before.sql";
+        PROFILES = "profiles.sql";
+        PRUNE_COMMANDS = "prune_commands.sql";
+        READ_BY = "read_by.sql";
+        SNAPSHOT_LOAD = "snapshot_load.sql";
+        SNAPSHOT_SAVE = "snapshot_save.sql";
+        UNREAD = "unread.sql";
+    } };
+    (@each $($name:ident = $file:literal;)*) => {
+        $(pub(super) const $name: &str = include_str!(concat!("sql/", $file));)*
+
+        /// Every statement with the name of its file.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$(($file, $name)),*];
+    };
+}
