@@ -13,6 +13,7 @@ pub mod config;
 pub mod consistency;
 pub mod error;
 pub mod extract;
+pub mod figures;
 pub mod folder;
 pub mod health;
 pub mod import;

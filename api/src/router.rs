@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::commands::{conversations, messages, reads};
 use crate::error::ApiError;
-use crate::{health, queries, realtime};
+use crate::{figures, health, queries, realtime};
 
 /// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
 /// members of a large group.
@@ -21,6 +21,7 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The public API.
 pub fn router(app: Arc<App>) -> Router {
+    figures::describe();
     Router::new()
         .route("/conversations", get(queries::conversations::list))
         .route("/conversations/direct", post(conversations::create_direct))
