@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use domain::conversation::Error;
 use domain::conversation::reads::Command;
 use eventstore::envelope::Trace;
+use eventstore::execute::ExecuteError;
 use eventstore::{Position, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,9 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Json, conversation_id, message_in};
+
+/// The field that names what was read.
+const MESSAGE: &str = "messageId";
 
 /// The body of `POST /conversations/messages/read`, and the data of `mark_as_read`.
 #[derive(Deserialize)]
@@ -66,11 +71,15 @@ pub async fn mark_as_read(
     let conversation = conversation_id(&body.conversation_id)?;
     let message = body
         .message_id
-        .map(|id| message_in(&id, conversation))
+        .map(|id| message_in(MESSAGE, &id, conversation))
         .transpose()?;
     let stream = Stream::Conversation(identity.tenant.clone(), conversation);
     let command = Command::MarkRead(message.map(|id| id.ordinal));
-    let marked = app.reads.mark(&stream, &identity.user, command, trace).await?;
+    let marked = app.reads.mark(&stream, &identity.user, command, trace).await;
+    let marked = marked.map_err(|error| match error {
+        ExecuteError::Refused(Error::NoSuchMessage(_)) => ApiError::no_such_message(MESSAGE),
+        error => error.into(),
+    })?;
     app.consistency.wrote(identity, marked.position);
     Ok(marked.position)
 }

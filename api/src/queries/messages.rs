@@ -18,7 +18,7 @@ const DEFAULT_LIMIT: u32 = 50;
 /// The query of `GET /conversations/{id}/messages`.
 #[derive(Deserialize)]
 pub struct MessagesQuery {
-    limit: Option<u32>,
+    limit: Option<String>,
     before: Option<String>,
     after: Option<String>,
 }
@@ -53,7 +53,7 @@ pub async fn page(
         ));
     }
     let range = MessageRange {
-        limit: page_limit(query.limit, DEFAULT_LIMIT)?,
+        limit: page_limit(query.limit.as_deref(), DEFAULT_LIMIT)?,
         before: cursor(query.before.as_deref(), conversation)?,
         after: cursor(query.after.as_deref(), conversation)?,
     };
