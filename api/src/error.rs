@@ -64,6 +64,24 @@ impl ApiError {
         Self::invalid("validation_failed", error.to_string())
     }
 
+    /// There is no such message in the conversation that this field names.
+    #[must_use]
+    pub fn no_such_message(field: &str) -> Self {
+        Self::invalid(
+            "message_not_found",
+            format!("{field}: there is no such message in the conversation"),
+        )
+    }
+
+    /// The same, of this field of the request.
+    #[must_use]
+    pub fn of_field(self, field: &str) -> Self {
+        Self {
+            detail: format!("{field}: {}", self.detail).into(),
+            ..self
+        }
+    }
+
     /// There is no valid token.
     pub fn unauthenticated(code: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
@@ -109,10 +127,19 @@ impl ApiError {
         )
     }
 
-    /// The body is not JSON by its own account.
+    /// The request did not come in time.
     #[must_use]
-    pub fn unsupported_media_type() -> Self {
-        let detail = "the body must have the content type application/json";
+    pub fn request_timeout() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "the body did not come in time",
+        )
+    }
+
+    /// The body is by its own account not what can be read.
+    #[must_use]
+    pub fn unsupported_media_type(detail: &'static str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
@@ -151,6 +178,13 @@ impl IntoResponse for ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        // What is left of the body is not read, so nothing can follow it.
+        if matches!(
+            self.status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
+        ) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -1,15 +1,32 @@
 //! Extractors that answer with problem documents.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use domain::{ClientId, ConversationId, MessageId, UserId};
+use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
+use crate::json;
+use crate::server::Stopping;
+
+/// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
+/// members of a large group.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// How long the next piece of a body may take.
+const PIECE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take once the server is to stop.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a whole body may take.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A JSON body.
 pub struct Json<T>(pub T);
@@ -17,30 +34,84 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let object = match axum::Json::<Map<String, Value>>::from_request(request, state).await {
-            Ok(axum::Json(object)) => object,
-            Err(JsonRejection::JsonSyntaxError(_)) => {
-                return Err(ApiError::bad_request("malformed_json", "the body is not JSON"));
-            }
-            Err(JsonRejection::JsonDataError(_)) => {
-                return Err(ApiError::invalid(
-                    "validation_failed",
-                    "the body must be a JSON object",
-                ));
-            }
-            Err(JsonRejection::MissingJsonContentType(_)) => return Err(ApiError::unsupported_media_type()),
-            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        check_media_type(request.headers())?;
+        let stopping = request
+            .extensions()
+            .get::<Stopping>()
+            .cloned()
+            .unwrap_or_default();
+        let body = timeout(
+            BODY_PATIENCE,
+            read_body(request.into_body(), PIECE_PATIENCE, stopping.0),
+        );
+        let body = body.await.unwrap_or_else(|_| Err(ApiError::request_timeout()))?;
+        let value =
+            json::parse(&body).map_err(|fault| ApiError::bad_request("malformed_json", fault.to_string()))?;
+        fields(value).map(Self)
+    }
+}
+
+/// A body that is not JSON, or packed, is not looked into.
+fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
+    let is_json = media_type.is_some_and(|media_type| {
+        media_type == "application/json"
+            || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    });
+    if !is_json {
+        return Err(ApiError::unsupported_media_type(
+            "the body must have the content type application/json",
+        ));
+    }
+    let plain = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !plain {
+        return Err(ApiError::unsupported_media_type(
+            "the body must not have a content encoding",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a body to its end. One that announces too much is not begun with, so that whoever asked whether
+/// to send it need not.
+async fn read_body(body: Body, patience: Duration, stopping: CancellationToken) -> Result<Vec<u8>, ApiError> {
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(ApiError::too_large());
+    }
+    let mut pieces = body.into_data_stream();
+    let mut bytes = Vec::new();
+    loop {
+        let last_call = async {
+            stopping.cancelled().await;
+            sleep(LAST_PATIENCE).await;
+        };
+        let piece = tokio::select! {
+            biased;
+            piece = pieces.next() => piece,
+            () = sleep(patience) => return Err(ApiError::request_timeout()),
+            () = last_call => return Err(ApiError::request_timeout()),
+        };
+        match piece {
+            None => return Ok(bytes),
+            Some(Ok(piece)) if bytes.len() + piece.len() > MAX_BODY_BYTES => {
                 return Err(ApiError::too_large());
             }
-            Err(_) => {
+            Some(Ok(piece)) => bytes.extend_from_slice(&piece),
+            Some(Err(_)) => {
                 return Err(ApiError::bad_request(
                     "unreadable_body",
                     "the body could not be read",
                 ));
             }
-        };
-        fields(Value::Object(object)).map(Self)
+        }
     }
 }
 
@@ -52,13 +123,22 @@ pub fn fields<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
     if !value.is_object() {
         return Err(ApiError::invalid(
             "validation_failed",
-            "the data must be a JSON object",
+            "what is asked for must be a JSON object",
         ));
     }
-    serde_json::from_value(value).map_err(|error| ApiError::invalid_field(&error))
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let wrong = ApiError::invalid_field(error.inner());
+        // What is missing is named by the error itself, and has no path.
+        if error.path().iter().next().is_some() {
+            wrong.of_field(&error.path().to_string())
+        } else {
+            wrong
+        }
+    })
 }
 
-/// A query string.
+/// A query string. Its parameters are texts that may be missing, so that what is wrong with one can be told
+/// by its name.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -67,12 +147,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
-                Err(ApiError::bad_request("invalid_query", error.body_text()))
-            }
             Err(_) => Err(ApiError::bad_request(
                 "invalid_query",
-                "the query string could not be read",
+                "the query string cannot be read: each parameter is given once at most",
             )),
         }
     }
@@ -99,17 +176,14 @@ pub fn conversation_id(text: &str) -> Result<ConversationId, ApiError> {
     text.parse().map_err(|_| ApiError::not_found())
 }
 
-/// Parses the id of a message that must be in a conversation.
+/// Parses the id of a message that must be in a conversation, out of this field.
 ///
 /// # Errors
 /// 422 when it is malformed or of another conversation.
-pub fn message_in(text: &str, conversation: ConversationId) -> Result<MessageId, ApiError> {
+pub fn message_in(field: &str, text: &str, conversation: ConversationId) -> Result<MessageId, ApiError> {
     match text.parse::<MessageId>() {
         Ok(id) if id.conversation == conversation => Ok(id),
-        _ => Err(ApiError::invalid(
-            "message_not_found",
-            "there is no such message in the conversation",
-        )),
+        _ => Err(ApiError::no_such_message(field)),
     }
 }
 
@@ -117,7 +191,7 @@ pub fn message_in(text: &str, conversation: ConversationId) -> Result<MessageId,
 ///
 /// # Errors
 /// 422 when it is not a client id.
-pub fn idempotency_key(headers: &axum::http::HeaderMap) -> Result<Option<ClientId>, ApiError> {
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<ClientId>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
@@ -126,7 +200,7 @@ pub fn idempotency_key(headers: &axum::http::HeaderMap) -> Result<Option<ClientI
         .map_err(|_| ApiError::invalid("validation_failed", "Idempotency-Key must be text"))?;
     ClientId::parse(text)
         .map(Some)
-        .map_err(|error| ApiError::invalid_field(&error))
+        .map_err(|error| ApiError::invalid_field(&error).of_field("Idempotency-Key"))
 }
 
 /// A user id as clients write it: a string, or a whole number as in the reference.
@@ -166,12 +240,12 @@ impl<'de> Deserialize<'de> for UserIdIn {
 ///
 /// # Errors
 /// 422 when it is not from 1 to 100.
-pub fn page_limit(limit: Option<u32>, default: u32) -> Result<u32, ApiError> {
-    match limit.unwrap_or(default) {
-        limit @ 1..=100 => Ok(limit),
+pub fn page_limit(limit: Option<&str>, default: u32) -> Result<u32, ApiError> {
+    match limit.map_or(Ok(default), str::parse) {
+        Ok(limit @ 1..=100) => Ok(limit),
         _ => Err(ApiError::invalid(
             "validation_failed",
-            "limit must be from 1 to 100",
+            "limit must be a whole number from 1 to 100",
         )),
     }
 }
@@ -198,7 +272,84 @@ mod tests {
     #[test]
     fn limits_are_bounded() {
         assert_eq!(page_limit(None, 20).unwrap(), 20);
-        assert_eq!(page_limit(Some(100), 20).unwrap(), 100);
-        assert!(page_limit(Some(0), 20).is_err() && page_limit(Some(101), 20).is_err());
+        assert_eq!(page_limit(Some("100"), 20).unwrap(), 100);
+        for bad in ["0", "101", "-1", "abc", "", "1.5", "99999999999999999999"] {
+            let error = page_limit(Some(bad), 20).unwrap_err();
+            assert_eq!(
+                detail(&error),
+                "limit must be a whole number from 1 to 100",
+                "{bad}"
+            );
+        }
+    }
+
+    fn detail(error: &ApiError) -> String {
+        serde_json::to_value(error).unwrap()["detail"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        #[allow(dead_code, reason = "only what is wrong with it is looked at")]
+        struct Body {
+            name: String,
+            member_ids: Vec<UserIdIn>,
+        }
+        let told = |value| detail(&fields::<Body>(value).unwrap_err());
+        assert_eq!(
+            told(serde_json::json!({"name": 5, "memberIds": []})),
+            "name: invalid type: integer `5`, expected a string"
+        );
+        assert_eq!(
+            told(serde_json::json!({"name": "x", "memberIds": ["bob", ""]})),
+            "memberIds[1]: a user id must not be empty"
+        );
+        assert_eq!(told(serde_json::json!({"memberIds": []})), "missing field `name`");
+    }
+
+    #[test]
+    fn only_plain_json_is_read() {
+        let check = |headers: &[(&'static str, &'static str)]| {
+            let pairs = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            check_media_type(&HeaderMap::from_iter(pairs)).is_ok()
+        };
+        assert!(check(&[("content-type", "application/json")]));
+        assert!(check(&[("content-type", "Application/JSON; charset=utf-8")]));
+        assert!(check(&[("content-type", "application/problem+json")]));
+        assert!(check(&[
+            ("content-type", "application/json"),
+            ("content-encoding", "identity")
+        ]));
+        assert!(!check(&[]));
+        assert!(!check(&[("content-type", "text/json")]));
+        for coding in ["gzip", "identity, gzip", ""] {
+            assert!(!check(&[
+                ("content-type", "application/json"),
+                ("content-encoding", coding)
+            ]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stays_away_or_grows_too_large_is_given_up() {
+        let short = Duration::from_millis(20);
+        let read = |body| read_body(body, short, CancellationToken::new());
+        let pieces = |count: usize| {
+            let piece = || Ok::<_, std::io::Error>(vec![b'x'; MAX_BODY_BYTES / 4]);
+            futures::stream::iter((0..count).map(move |_| piece()))
+        };
+        let whole = read(Body::from_stream(pieces(4))).await.unwrap();
+        assert_eq!(whole.len(), MAX_BODY_BYTES);
+        let error = read(Body::from_stream(pieces(5))).await.unwrap_err();
+        assert_eq!(error.status(), 413);
+        let silent = pieces(1).chain(futures::stream::pending());
+        let error = read(Body::from_stream(silent)).await.unwrap_err();
+        assert_eq!(error.status(), 408);
     }
 }

@@ -1,8 +1,8 @@
 //! The edge and the composition root: HTTP, WebSocket and the command line.
 //!
 //! In reading order: [`config`] is what can be configured, [`folder`] the data folder, [`node`] composes
-//! the stations of an embedded node, [`app`] is what handlers see, [`router`] lists every route,
-//! [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets. Only [`error`] knows status
+//! the stations of an embedded node, [`app`] is what handlers see, [`server`] accepts connections, [`router`] lists every
+//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets. Only [`error`] knows status
 //! codes, and only [`node`] names concrete adapters.
 
 pub mod app;
@@ -13,11 +13,14 @@ pub mod config;
 pub mod consistency;
 pub mod error;
 pub mod extract;
+pub mod figures;
 pub mod folder;
 pub mod health;
 pub mod import;
+pub mod json;
 pub mod node;
 pub mod queries;
 pub mod realtime;
 pub mod router;
+pub mod server;
 pub mod wire;

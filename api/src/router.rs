@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,14 +13,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::commands::{conversations, messages, reads};
 use crate::error::ApiError;
-use crate::{health, queries, realtime};
-
-/// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
-/// members of a large group.
-const MAX_BODY_BYTES: usize = 256 * 1024;
+use crate::{figures, health, queries, realtime};
 
 /// The public API.
 pub fn router(app: Arc<App>) -> Router {
+    figures::describe();
     Router::new()
         .route("/conversations", get(queries::conversations::list))
         .route("/conversations/direct", post(conversations::create_direct))
@@ -36,7 +33,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .route_layer(middleware::from_fn(observe))
         .with_state(app)

@@ -6,7 +6,12 @@ use domain::{ConversationId, MessageId, Timestamp, UserId};
 use projections::view::{ConversationView, MemberView, MessageView};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::StaticFormatDescription;
+use time::macros::format_description;
+
+/// RFC 3339 with milliseconds, always: texts of one length sort as the times do.
+const MILLIS: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A time as RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +22,8 @@ impl Serialize for Time {
         let nanos = i128::from(self.0.as_millis()) * 1_000_000;
         let text = OffsetDateTime::from_unix_timestamp_nanos(nanos)
             .ok()
-            .and_then(|t| t.format(&Rfc3339).ok());
+            .filter(|time| time.year() >= 0)
+            .and_then(|time| time.format(MILLIS).ok());
         text.ok_or_else(|| serde::ser::Error::custom("a time beyond the calendar"))?
             .serialize(serializer)
     }
@@ -213,8 +219,9 @@ mod tests {
     #[test]
     fn times_are_rfc_3339_in_utc() {
         let json = |millis| serde_json::to_string(&Time(Timestamp::from_millis(millis))).unwrap();
-        assert_eq!(json(0), "\"1970-01-01T00:00:00Z\"");
+        assert_eq!(json(0), "\"1970-01-01T00:00:00.000Z\"");
         assert_eq!(json(1_700_000_000_123), "\"2023-11-14T22:13:20.123Z\"");
+        assert_eq!(json(1_700_000_000_250), "\"2023-11-14T22:13:20.250Z\"");
         assert_eq!(json(-1), "\"1969-12-31T23:59:59.999Z\"");
     }
 }

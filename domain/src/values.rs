@@ -82,7 +82,7 @@ impl<T> Private<T> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
     /// Fewer characters than allowed.
-    #[error("{what} must have at least {min} characters")]
+    #[error("{what} must have at least {min} {}", characters(*.min))]
     TooShort {
         /// What was being parsed.
         what: &'static str,
@@ -109,6 +109,10 @@ pub enum ValueError {
         /// What was being parsed.
         what: &'static str,
     },
+}
+
+const fn characters(count: usize) -> &'static str {
+    if count == 1 { "character" } else { "characters" }
 }
 
 fn check_text(what: &'static str, text: &str, min: usize, max: usize) -> Result<(), ValueError> {
@@ -225,6 +229,10 @@ mod tests {
                 what: "content",
                 min: 1
             }
+        );
+        assert_eq!(
+            Content::parse("").unwrap_err().to_string(),
+            "content must have at least 1 character"
         );
         assert_eq!(
             Content::parse("a\0b").unwrap_err(),

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use domain::{TenantId, UserId};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,9 +14,8 @@ use crate::config::Serve;
 use crate::folder::Folder;
 use crate::node::Node;
 use crate::router::router;
+use crate::server::{self, Patience};
 
-/// How long requests in flight may take after the node was told to stop.
-const DRAIN: Duration = Duration::from_secs(20);
 const SAMPLE_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 
 pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
@@ -51,22 +49,7 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
         tracing::info!("stopping");
         signalled.cancel();
     });
-    // Frames and answers are small and written whole: waiting for more to send would only delay them.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection goes without TCP_NODELAY");
-        }
-    });
-    let server =
-        axum::serve(listener, router(app)).with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let overdue = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = async { server.await } => served?,
-        () = overdue => tracing::warn!("requests were still open when the time to drain was over"),
-    }
+    server::serve(listener, router(app), stopping, Patience::default()).await;
     node.stop().await;
     Ok(())
 }

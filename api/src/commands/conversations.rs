@@ -1,5 +1,6 @@
 //! Creating conversations.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -104,7 +105,7 @@ async fn create(
     key: Option<ClientId>,
 ) -> Result<Response, ApiError> {
     let stream = Stream::Conversation(identity.tenant.clone(), id);
-    let payload = payload(&command);
+    let payload = payload(&command, &identity.user);
     let parts: Vec<&[u8]> = payload.iter().map(|part| part.as_bytes()).collect();
     let tag = tag(identity, "create_group", &stream, key.as_ref(), &parts);
     let request = Request {
@@ -130,8 +131,8 @@ async fn create(
     Ok(At(position, (status, axum::Json(conversation))).into_response())
 }
 
-/// What makes two creations the same.
-fn payload(command: &Command) -> Vec<&str> {
+/// What makes two creations the same. Members are a set, and who asks is one of them in any case.
+fn payload<'a>(command: &'a Command, founder: &UserId) -> Vec<&'a str> {
     let Command::CreateGroup { members, about } = command else {
         return Vec::new();
     };
@@ -140,6 +141,33 @@ fn payload(command: &Command) -> Vec<&str> {
         about.description.as_ref().map_or("", Description::as_str),
         about.avatar.as_ref().map_or("", Avatar::as_str),
     ];
-    parts.extend(members.iter().map(UserId::as_str));
+    let others: BTreeSet<_> = members.iter().filter(|member| *member != founder).collect();
+    parts.extend(others.into_iter().map(UserId::as_str));
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_members_in_any_order_are_the_same_group() {
+        let user = |name: &&str| UserId::parse(*name).unwrap();
+        let payload = |members: &[&str]| {
+            let command = Command::CreateGroup {
+                members: members.iter().map(user).collect(),
+                about: GroupInfo {
+                    name: GroupName::parse("Garden").unwrap(),
+                    description: None,
+                    avatar: None,
+                },
+            };
+            let parts = super::payload(&command, &user(&"ann"));
+            parts.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let once = payload(&["bob", "cat"]);
+        assert_eq!(payload(&["cat", "bob", "cat"]), once);
+        assert_eq!(payload(&["ann", "cat", "bob"]), once);
+        assert_ne!(payload(&["bob"]), once);
+    }
 }

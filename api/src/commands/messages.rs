@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::conversation::{Command, Event, MessageKind};
+use domain::conversation::{Command, Error as Refusal, Event, MessageKind};
 use domain::values::Content;
 use domain::{ClientId, CommandId};
 use eventstore::envelope::{CommandTag, Event as Recorded, Trace};
-use eventstore::execute::{Outcome, Request};
+use eventstore::execute::{ExecuteError, Outcome, Request};
 use eventstore::{Position, Stream};
 use serde::Deserialize;
 
@@ -25,6 +25,9 @@ use crate::wire::Message;
 const UNSUPPORTED_TYPES: [&str; 7] = [
     "IMAGE", "VIDEO", "AUDIO", "FILE", "STICKER", "LOCATION", "CONTACT",
 ];
+
+/// The field that names what a message answers.
+const REPLY_TO: &str = "replyToId";
 
 /// The body of `POST /conversations/messages`, and the data of `send_message`.
 #[derive(Deserialize)]
@@ -83,13 +86,13 @@ pub async fn send_message(
         Content::parse(body.content.unwrap_or_default()).map_err(|e| ApiError::invalid_field(&e))?;
     let reply_to = body
         .reply_to_id
-        .map(|id| message_in(&id, conversation))
+        .map(|id| message_in(REPLY_TO, &id, conversation))
         .transpose()?;
     let temp_id = body
         .temp_id
         .map(ClientId::parse)
         .transpose()
-        .map_err(|e| ApiError::invalid_field(&e))?;
+        .map_err(|e| ApiError::invalid_field(&e).of_field("tempId"))?;
 
     let stream = Stream::Conversation(identity.tenant.clone(), conversation);
     let reply = reply_to.map(|id| id.to_string()).unwrap_or_default();
@@ -112,7 +115,11 @@ pub async fn send_message(
         tag,
         trace,
     };
-    let outcome = app.conversations.execute(&stream, request).await?;
+    let outcome = app.conversations.execute(&stream, request).await;
+    let outcome = outcome.map_err(|error| match error {
+        ExecuteError::Refused(Refusal::NoSuchMessage(_)) => ApiError::no_such_message(REPLY_TO),
+        error => error.into(),
+    })?;
     let position = outcome.position();
     app.consistency.wrote(identity, position);
     metrics::counter!("verbatim_messages_sent_total").increment(1);

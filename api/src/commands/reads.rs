@@ -5,8 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use domain::conversation::Error;
 use domain::conversation::reads::Command;
+use domain::{ConversationId, MessageId, Ordinal};
 use eventstore::envelope::Trace;
+use eventstore::execute::ExecuteError;
 use eventstore::{Position, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,9 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Json, conversation_id, message_in};
+
+/// The field that names what was read.
+const MESSAGE: &str = "messageId";
 
 /// The body of `POST /conversations/messages/read`, and the data of `mark_as_read`.
 #[derive(Deserialize)]
@@ -66,11 +72,85 @@ pub async fn mark_as_read(
     let conversation = conversation_id(&body.conversation_id)?;
     let message = body
         .message_id
-        .map(|id| message_in(&id, conversation))
+        .map(|id| message_in(MESSAGE, &id, conversation))
         .transpose()?;
+    let wanted = message.map(|id| id.ordinal);
+    if let Some(position) = read_already(app, identity, conversation, wanted).await? {
+        app.consistency.wrote(identity, position);
+        return Ok(position);
+    }
     let stream = Stream::Conversation(identity.tenant.clone(), conversation);
-    let command = Command::MarkRead(message.map(|id| id.ordinal));
-    let marked = app.reads.mark(&stream, &identity.user, command, trace).await?;
+    let command = Command::MarkRead(wanted);
+    let marked = app.reads.mark(&stream, &identity.user, command, trace).await;
+    let marked = marked.map_err(|error| match error {
+        ExecuteError::Refused(Error::NoSuchMessage(_)) => ApiError::no_such_message(MESSAGE),
+        error => error.into(),
+    })?;
     app.consistency.wrote(identity, marked.position);
     Ok(marked.position)
+}
+
+/// Where in the log it stands that the user has read this far, or everything; `None` when that does not
+/// stand there, or cannot be told from here. Then the mark is moved, which is never wrong.
+///
+/// It is exact. Both heads are taken after the request came, and the read model is asked when it has
+/// reached both, so it knows every message, and every move of the mark, that was acknowledged before. A
+/// `MarkedUnread` too would be in the lane, at or below its head. That nothing is unread then means that
+/// the mark is beyond the last message of others; messages of one's own, which move the mark themselves,
+/// do not count above it. That the receipt has come as far is asked separately, because who joins has
+/// everything before read without a receipt; and receipts never go back.
+async fn read_already(
+    app: &App,
+    identity: &Identity,
+    conversation: ConversationId,
+    wanted: Option<Ordinal>,
+) -> Result<Option<Position>, ApiError> {
+    let (tenant, user) = (&identity.tenant, &identity.user);
+    let nothing_unread = async || {
+        let unread = app.read_model.unread(tenant, user, conversation).await;
+        unread.is_ok_and(|unread| unread == Some(0))
+    };
+    // Mostly something is unread, and then nothing further is asked.
+    if !nothing_unread().await {
+        return Ok(None);
+    }
+    let stream = Stream::Conversation(tenant.clone(), conversation);
+    let lane = Stream::Reads(tenant.clone(), conversation);
+    let confirmed = app.conversations.confirmed(&stream).await?;
+    let last = confirmed.state.last_ordinal();
+    let wanted = match wanted.or_else(|| Ordinal::new(last)) {
+        Some(wanted) if wanted.get() <= last => wanted,
+        _ => return Ok(None),
+    };
+    let Ok(head) = app.log.head(&lane).await else {
+        return Ok(None);
+    };
+    let heads = [
+        confirmed.position,
+        app.log.position(app.log.shard_of(&lane), head),
+    ];
+    let taken_in = |position: &Position| app.projected.get(position.shard) >= position.sequence;
+    if !heads.iter().all(taken_in) || !nothing_unread().await {
+        return Ok(None);
+    }
+    let message = MessageId {
+        conversation,
+        ordinal: wanted,
+    };
+    if !has_receipt(app, identity, message).await {
+        return Ok(None);
+    }
+    // A conversation and its lane are of one shard.
+    Ok(heads.into_iter().max_by_key(|position| position.sequence))
+}
+
+/// Whether others know that the user has read this message: by a receipt, or because it is the user's own.
+async fn has_receipt(app: &App, identity: &Identity, message: MessageId) -> bool {
+    let (tenant, user) = (&identity.tenant, &identity.user);
+    let found = app.read_model.hydrate(tenant, user, &[message]).await;
+    if found.is_ok_and(|found| found.iter().any(|found| found.sender == *user)) {
+        return true;
+    }
+    let receipts = app.read_model.read_by(tenant, user, message).await;
+    receipts.is_ok_and(|receipts| receipts.iter().any(|(reader, _)| reader == user))
 }

@@ -75,6 +75,7 @@ pub fn read(
         .assume_utc()
         .unix_timestamp()
         * 1_000;
+    let text = without_bom(text);
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
     for (number, line) in (0..).zip(text.lines()) {
@@ -95,7 +96,7 @@ pub fn read(
             answers: None,
         })
         .collect();
-    link(&mut messages, annotations.unwrap_or_default());
+    link(&mut messages, without_bom(annotations.unwrap_or_default()));
     // A log that has grown since is still the same log: it is known by its name and its first line.
     let first = text.lines().next().unwrap_or_default();
     Ok(Log {
@@ -137,6 +138,11 @@ impl Log {
         }
         lines
     }
+}
+
+/// The text without the byte order mark that some editors put before it.
+fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn title(file_name: &str) -> &str {
@@ -337,6 +343,17 @@ mod tests {
             read(&tenant, "notes.txt", TEXT, None),
             Err(IrcError::NoDate)
         ));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_log() {
+        let (plain, marked) = (
+            log(TEXT, "0 2 -\n"),
+            log(&format!("\u{feff}{TEXT}"), "\u{feff}0 2 -\n"),
+        );
+        assert_eq!(plain.messages, marked.messages);
+        assert_eq!(plain.problems, marked.problems);
+        assert_eq!(plain.conversation, marked.conversation);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const DEFAULT_LIMIT: u32 = 20;
 /// The query of `GET /conversations`.
 #[derive(Deserialize)]
 pub struct ListQuery {
-    limit: Option<u32>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub async fn list(
     Reader(identity): Reader,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Conversation>>, ApiError> {
-    let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
+    let limit = page_limit(query.limit.as_deref(), DEFAULT_LIMIT)?;
     let cursor = query.cursor.as_deref().map(decode_cursor).transpose()?;
     let page = app
         .read_model

@@ -24,8 +24,8 @@ const X_INDEXED_POSITION: HeaderName = HeaderName::from_static("x-indexed-positi
 /// The query of `GET /conversations/messages/search`.
 #[derive(Deserialize)]
 pub struct SearchQuery {
-    q: String,
-    limit: Option<u32>,
+    q: Option<String>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -55,7 +55,11 @@ pub async fn search(
     Reader(identity): Reader,
     Query(query): Query<SearchQuery>,
 ) -> Result<Response, ApiError> {
-    let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
+    let limit = page_limit(query.limit.as_deref(), DEFAULT_LIMIT)?;
+    let text = query
+        .q
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| ApiError::invalid("validation_failed", "q must say what to search for"))?;
     let cursor: Option<SearchCursor> = query
         .cursor
         .map(|cursor| cursor.parse())
@@ -68,7 +72,7 @@ pub async fn search(
     let request = SearchRequest {
         tenant: identity.tenant.clone(),
         conversations: memberships.active().collect(),
-        text: query.q,
+        text,
         limit: limit as usize,
         cursor,
         filters: Filters::default(),

@@ -95,6 +95,74 @@ async fn who_is_not_a_member_learns_nothing() {
 }
 
 #[tokio::test]
+async fn a_problem_names_what_is_wrong() {
+    let server = TestServer::start().await;
+    let ann = server.client("ann");
+    let chat = ann.direct("bob").await.id;
+    let refused = async |path: &str, body: Value| {
+        let problem = ann.post(path, &body).send().await.expect(422).problem();
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    let (send, read) = ("/conversations/messages", "/conversations/messages/read");
+    let group = "/conversations/group";
+    let far = format!("{chat}ZZZZ");
+    for (path, body, field) in [
+        (send, json!({"conversationId": chat, "content": 5}), "content"),
+        (send, text(&chat, ""), "content"),
+        (
+            send,
+            json!({"conversationId": chat, "content": "x", "tempId": ""}),
+            "tempId",
+        ),
+        (
+            send,
+            json!({"conversationId": chat, "content": "x", "replyToId": far}),
+            "replyToId",
+        ),
+        (
+            read,
+            json!({"conversationId": chat, "messageId": far}),
+            "messageId",
+        ),
+        (
+            group,
+            json!({"name": "x", "memberIds": ["bob", 1.5]}),
+            "memberIds[1]",
+        ),
+        (group, json!({"name": "x"}), "memberIds"),
+        (group, json!({"name": "", "memberIds": []}), "name"),
+    ] {
+        let detail = refused(path, body).await;
+        assert!(detail.contains(field), "{field}: {detail}");
+    }
+    for path in ["/conversations?limit=abc", "/conversations?limit=0"] {
+        let problem = ann.get(path).send().await.expect(422).problem();
+        assert_eq!(problem["code"], "validation_failed");
+        assert_eq!(problem["detail"], "limit must be a whole number from 1 to 100");
+    }
+    for path in ["", "?q="] {
+        let path = format!("/conversations/messages/search{path}");
+        let problem = ann.get(&path).send().await.expect(422).problem();
+        assert_eq!(problem["code"], "validation_failed");
+        assert!(problem["detail"].as_str().unwrap().starts_with("q "), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_packed_is_refused() {
+    let server = TestServer::start().await;
+    let ann = server.client("ann");
+    let chat = ann.direct("bob").await.id;
+    for (coding, status) in [("gzip", 415), ("identity", 201)] {
+        ann.post_message(&chat, "hello")
+            .header("content-encoding", coding)
+            .send()
+            .await
+            .expect(status);
+    }
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_refused_and_the_largest_message_is_not() {
     let server = TestServer::start().await;
     let ann = server.client("ann");

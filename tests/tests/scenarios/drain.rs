@@ -1,8 +1,12 @@
 //! SIGTERM: the server ends of its own accord and loses nothing that it accepted.
 
+use std::time::{Duration, Instant};
+
 use tests::ledger::check;
 use tests::load::{Load, Way};
 use tests::{TestServer, socket};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_asked_to_end_keeps_what_it_accepted() {
@@ -33,6 +37,26 @@ async fn a_server_that_is_asked_to_end_keeps_what_it_accepted() {
         &chat,
         &server.client("ann").acknowledged_messages(&chat).await,
     );
+}
+
+#[tokio::test]
+async fn a_server_that_ends_waits_for_no_request_that_does_not_come() {
+    let mut server = TestServer::start().await;
+    let token = server.folder.token("ann");
+    let mut open = Vec::new();
+    let half = format!(
+        "POST /conversations/direct HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    for begun in ["", "GET /health HTT", &half] {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    let began = Instant::now();
+    assert!(server.terminate().await.success());
+    // Far below the time that requests in flight are given.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

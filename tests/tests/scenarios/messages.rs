@@ -155,8 +155,15 @@ async fn pages_meet_without_skip_or_repeat_in_both_directions() {
     }
     let end = bob.page(&chat, &format!("after={}", all[56].id)).await;
     assert!(end.data.is_empty() && !end.has_more);
+    // Who asks again and again keeps the place, even one that lies ahead.
+    assert_eq!(end.next_cursor.as_ref(), Some(&all[56].id));
+    let ahead = format!("{chat}ZZ");
+    let page = bob.page(&chat, &format!("after={ahead}")).await;
+    assert!(page.data.is_empty() && !page.has_more);
+    assert_eq!((page.next_cursor, page.prev_cursor), (Some(ahead), None));
     let beginning = bob.page(&chat, &format!("before={}", all[0].id)).await;
     assert!(beginning.data.is_empty() && !beginning.has_more);
+    assert_eq!(beginning.prev_cursor.as_ref(), Some(&all[0].id));
 }
 
 #[tokio::test]

@@ -44,6 +44,53 @@ async fn reading_moves_the_mark_and_never_back() {
 }
 
 #[tokio::test]
+async fn reading_what_is_read_is_recorded_nowhere_and_told_to_nobody() {
+    let server = TestServer::start().await;
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    let chat = ann.direct("bob").await.id;
+    let read = async |client: &Client, message: Option<&str>| {
+        let body = json!({"conversationId": chat, "messageId": message});
+        let answer = client.post("/conversations/messages/read", &body).send().await;
+        let answer = answer.expect(200);
+        assert_eq!(answer.json::<serde_json::Value>()["unreadCount"], 0);
+        answer.sequence()
+    };
+    let first = ann.say(&chat, "one").await;
+    let last = ann.say(&chat, "two").await;
+    let mut socket = server.socket("ann").await;
+    let moved = read(&bob, None).await;
+    assert_eq!(socket.wait("messages_read").await["messageId"], last.id.as_str());
+    for _ in 0..20 {
+        for message in [None, Some(last.id.as_str()), Some(first.id.as_str())] {
+            assert_eq!(read(&bob, message).await, moved, "a mark that stood was recorded");
+        }
+    }
+    // The sender has read it by sending it.
+    assert_eq!(read(&ann, None).await, moved);
+    let mut of_bob = server.socket("bob").await;
+    let marked = of_bob
+        .call("mark_as_read", &json!({"conversationId": chat}))
+        .await;
+    assert_eq!(marked["success"], true);
+    // What is new counts, and comes right behind: nothing was recorded or told in between.
+    let new = ann
+        .post_message(&chat, "three")
+        .send()
+        .await
+        .expect(201)
+        .sequence();
+    assert_eq!(new, moved + 1);
+    socket.new_message().await;
+    assert!(!socket.has("messages_read"));
+    assert_eq!(read(&bob, None).await, new + 1);
+    socket.wait("messages_read").await;
+    // A message that does not exist is refused all the same.
+    let body = json!({"conversationId": chat, "messageId": format!("{chat}ZZ")});
+    let refused = bob.post("/conversations/messages/read", &body).send().await;
+    refused.expect(422).problem();
+}
+
+#[tokio::test]
 async fn random_sends_and_reads_give_what_a_brute_force_fold_gives() {
     let seed: u64 = rand::rng().random();
     report(&format!("unread counts with seed {seed}"));

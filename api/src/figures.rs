@@ -1,0 +1,33 @@
+//! What the figures of `GET /metrics` are called and what they mean.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Describes every figure to the recorder of this process.
+pub fn describe() {
+    describe_counter!(
+        "verbatim_http_requests_total",
+        "Requests that were answered, by method, route and status."
+    );
+    describe_histogram!(
+        "verbatim_http_request_seconds",
+        Unit::Seconds,
+        "How long requests took to be answered, by method and route."
+    );
+    describe_gauge!("verbatim_sockets", "WebSockets that are open on this node.");
+    describe_counter!(
+        "verbatim_messages_sent_total",
+        "Messages that this node acknowledged, repeats among them."
+    );
+    describe_gauge!(
+        "verbatim_log_end",
+        "The sequence of the newest record of the log, by shard."
+    );
+    describe_gauge!(
+        "verbatim_read_models_position",
+        "The sequence up to which the read models have taken in the log, by shard."
+    );
+    describe_gauge!(
+        "verbatim_search_position",
+        "The sequence up to which the search index has taken in the log, by shard."
+    );
+}
