@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use domain::conversation::Event as Happened;
 use domain::user::{Command, Profile, User};
-use domain::{TenantId, Timestamp, UserId};
+use domain::{ConversationId, TenantId, Timestamp, UserId};
 use eventstore::envelope::Trace;
-use eventstore::execute::{Conversations, Executor, ReadMarks, Request};
+use eventstore::execute::{Conversations, Executor, Outcome, ReadMarks, Request};
+use eventstore::signals::{Signal, Signals};
 use eventstore::{Codec, EventLog, Progress, Stream};
 use moka::sync::Cache;
 use projections::store::ReadModel;
@@ -15,14 +17,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Authenticator, Identity};
 use crate::consistency::Consistency;
-use crate::realtime::Hub;
+use crate::realtime::{Cursors, Hub};
 
 /// How long a profile that was recorded is not looked at again.
 const PROFILE_REMEMBERED: Duration = Duration::from_secs(3_600);
 const PROFILES_REMEMBERED: u64 = 100_000;
 
-/// How a station of the node is doing: `Err` says what is wrong with it.
-pub type Health = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// How a station of the node is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Does what it should.
+    Well,
+    /// Something is away, and it tries again: the node still does what does not need it.
+    Limping(String),
+    /// It will not go on by itself.
+    Down(String),
+}
+
+/// Says how a station is doing.
+pub type Station = Box<dyn Fn() -> Health + Send + Sync>;
 
 /// A running node.
 pub struct App {
@@ -46,8 +59,12 @@ pub struct App {
     pub search: SearchIndex,
     /// Delivers to sockets.
     pub hub: Hub,
+    /// Seals what sockets were given.
+    pub cursors: Cursors,
+    /// Tells other nodes.
+    pub signals: Arc<dyn Signals>,
     /// The stations and how they are doing.
-    pub stations: Vec<(&'static str, Health)>,
+    pub stations: Vec<(&'static str, Station)>,
     /// How far the read models are.
     pub projected: Progress,
     /// How far the search index is.
@@ -75,6 +92,26 @@ impl Default for ProfileCache {
 }
 
 impl App {
+    /// Tells the nodes at which they are online that users were made members there.
+    pub fn announce(&self, tenant: &TenantId, conversation: ConversationId, outcome: &Outcome<Happened>) {
+        let Outcome::Appended { position, events, .. } = outcome else {
+            return;
+        };
+        for event in events {
+            let (Happened::Created { members, .. } | Happened::MembersAdded { members }) = event else {
+                continue;
+            };
+            for (user, _) in members {
+                self.signals.publish(Signal::Joined {
+                    tenant: tenant.clone(),
+                    user: user.clone(),
+                    conversation,
+                    position: *position,
+                });
+            }
+        }
+    }
+
     /// Takes in what a token says its user is called, unless that was done lately. In the background:
     /// nobody waits for it, and the next request tries again when it fails.
     pub fn meet(self: &Arc<Self>, identity: &Identity) {

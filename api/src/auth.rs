@@ -14,6 +14,7 @@ use domain::{TenantId, UserId};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -93,6 +94,7 @@ pub struct Authenticator {
     signs: EncodingKey,
     checks: DecodingKey,
     validation: Validation,
+    cursor_key: [u8; 32],
 }
 
 impl Authenticator {
@@ -112,7 +114,18 @@ impl Authenticator {
             signs: EncodingKey::from_secret(secret.as_bytes()),
             checks: DecodingKey::from_secret(secret.as_bytes()),
             validation,
+            cursor_key: Sha256::new()
+                .chain_update(b"verbatim cursor\0")
+                .chain_update(secret.as_bytes())
+                .finalize()
+                .into(),
         })
+    }
+
+    /// The key that cursors are sealed with: derived from the secret, so that all nodes have the same.
+    #[must_use]
+    pub const fn cursor_key(&self) -> [u8; 32] {
+        self.cursor_key
     }
 
     /// Signs a token.

@@ -3,12 +3,14 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
+use rustix::fs::Mode;
 use tracing_subscriber::EnvFilter;
 
 use crate::auth::{Authenticator, Grant};
 use crate::config::{Cli, Command, Data, ImportFormat, Secret, Token};
 use crate::folder::token_secret;
 
+mod health;
 mod import;
 mod rebuild;
 mod serve;
@@ -20,9 +22,12 @@ const QUIET: &str = "warn";
 /// # Errors
 /// Whatever keeps it from being done, with its causes.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    // Logs, keys and read models hold what people wrote: whoever made the folder, they are their owner's.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     match cli.command {
         None => serve::run(cli.serve).await,
         Some(Command::Serve(serve)) => serve::run(serve).await,
+        Some(Command::Health(health)) => health::run(health).await,
         Some(Command::Token(token)) => print_token(&token),
         Some(Command::Import(import)) => {
             let ImportFormat::Irc(irc) = import.format;

@@ -1,11 +1,11 @@
 //! What can be configured: flags and `VERBATIM_*` variables, parsed once.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use domain::{TenantId, UserId};
+use eventstore::jetstream::DEFAULT_SHARDS;
 
 /// An event-sourced chat backend: one binary that never loses an acknowledged message.
 #[derive(Debug, Parser)]
@@ -24,11 +24,14 @@ pub struct Cli {
 pub enum Command {
     /// Run the server (the default).
     Serve(Serve),
+    /// Say whether the node that listens here is ready, and fail if it is not.
+    Health(Health),
     /// Print a token for a user, signed with this node's secret, and nothing else.
     Token(Token),
-    /// Take in messages of another system. The server must not be running.
+    /// Take in messages of another system. An embedded server must not be running.
     Import(Import),
-    /// Rebuild the read models and the search index from the log. The server must not be running.
+    /// Rebuild the read models and the search index from the log. An embedded server must not be running,
+    /// and none on the same data folder.
     Rebuild(Rebuild),
 }
 
@@ -38,6 +41,127 @@ pub struct Data {
     /// The data folder: log, keys, read models and search index.
     #[arg(long, env = "VERBATIM_DATA", default_value = "./data", value_name = "DIR")]
     pub data: PathBuf,
+}
+
+/// What a node stands on: a data folder alone, or NATS and Postgres beside it.
+#[derive(Args, Clone, Debug)]
+pub struct Deployment {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: Data,
+    /// What a cluster stands on.
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// What the node acts as if it did not know.
+    #[command(flatten)]
+    pub rehearsal: Rehearsal,
+}
+
+impl Deployment {
+    /// Whether the node is one of a cluster.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        self.cluster.nats.is_some()
+    }
+}
+
+/// What a node acts as if it did not know.
+#[derive(Args, Clone, Debug)]
+pub struct Rehearsal {
+    /// Event types that this node cannot decode, as if it were older than they are: to rehearse a rolling
+    /// upgrade.
+    #[arg(
+        long,
+        env = "VERBATIM_UNKNOWN_TYPES",
+        value_name = "TYPES",
+        value_delimiter = ',',
+        hide = true
+    )]
+    pub unknown_types: Vec<String>,
+}
+
+/// What a cluster stands on. Every node is given the same.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Cluster")]
+pub struct Cluster {
+    /// The NATS servers that hold the log, separated by commas: `nats://host:4222`, or `tls://…`. With
+    /// them the node is one of a cluster, and the data folder holds its search index alone.
+    #[arg(long, env = "VERBATIM_NATS", value_name = "URLS", requires = "database")]
+    pub nats: Option<String>,
+    /// A credentials file for NATS.
+    #[arg(
+        long,
+        env = "VERBATIM_NATS_CREDENTIALS",
+        value_name = "FILE",
+        requires = "nats"
+    )]
+    pub nats_credentials: Option<PathBuf>,
+    /// The certificates that NATS servers' are signed by (PEM), instead of the system's.
+    #[arg(long, env = "VERBATIM_NATS_CA", value_name = "FILE", requires = "nats")]
+    pub nats_ca: Option<PathBuf>,
+    /// The certificate that this node shows to NATS (PEM).
+    #[arg(long, env = "VERBATIM_NATS_CERT", value_name = "FILE", requires = "nats_key")]
+    pub nats_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, env = "VERBATIM_NATS_KEY", value_name = "FILE", requires = "nats_cert")]
+    pub nats_key: Option<PathBuf>,
+    /// The Postgres database of the read models and keys: `postgres://user:password@host/database`, with
+    /// `?sslmode=verify-full&sslrootcert=…` for TLS.
+    #[arg(
+        long,
+        env = "VERBATIM_DATABASE",
+        value_name = "URL",
+        requires = "nats",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+    /// What everything of this deployment is named with: JetStream streams, subjects and SQL schemas.
+    #[arg(
+        long,
+        env = "VERBATIM_NAMESPACE",
+        value_name = "NAME",
+        default_value = "verbatim"
+    )]
+    pub namespace: String,
+    /// Into how many shards the log is made. It never changes after the first start.
+    #[arg(long, env = "VERBATIM_SHARDS", value_name = "NUMBER", default_value_t = DEFAULT_SHARDS)]
+    pub shards: u16,
+    /// How many NATS servers keep a copy of each record.
+    #[arg(long, env = "VERBATIM_REPLICAS", value_name = "NUMBER", default_value_t = 1)]
+    pub replicas: usize,
+    /// The key that wraps the users' keys: 32 bytes, as 64 hexadecimal digits.
+    #[arg(long, env = "VERBATIM_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
+    pub master_key: Option<MasterKey>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // URLs hold passwords.
+        f.debug_struct("Cluster")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key of 32 bytes.
+#[derive(Clone)]
+pub struct MasterKey(pub [u8; 32]);
+
+impl std::str::FromStr for MasterKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || "a master key is 64 hexadecimal digits".to_owned();
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(error());
+        }
+        let mut key = [0; 32];
+        for (index, byte) in key.iter_mut().enumerate() {
+            let digits = &text[2 * index..2 * index + 2];
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| error())?;
+        }
+        Ok(Self(key))
+    }
 }
 
 /// How tokens are signed.
@@ -68,18 +192,31 @@ pub struct Serve {
         long,
         env = "VERBATIM_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "ADDR"
+        value_name = "HOST:PORT"
     )]
-    pub listen: SocketAddr,
-    /// Where the data lies.
+    pub listen: String,
+    /// What the node stands on.
     #[command(flatten)]
-    pub data: Data,
+    pub deployment: Deployment,
     /// How tokens are checked.
     #[command(flatten)]
     pub secret: Secret,
     /// What is logged: a filter such as `info` or `api=debug,info`.
     #[arg(long, env = "VERBATIM_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+}
+
+/// Options of `health`.
+#[derive(Args, Clone, Debug)]
+pub struct Health {
+    /// The address that the node listens on.
+    #[arg(
+        long,
+        env = "VERBATIM_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "HOST:PORT"
+    )]
+    pub listen: String,
 }
 
 /// Options of `token`.
@@ -133,9 +270,9 @@ pub struct ImportIrc {
     /// The tenant to import into.
     #[arg(long, default_value = "default", value_name = "TENANT")]
     pub tenant: TenantId,
-    /// Where the data lies.
+    /// What to import into.
     #[command(flatten)]
-    pub data: Data,
+    pub deployment: Deployment,
 }
 
 /// Options of `rebuild`.
@@ -145,9 +282,12 @@ pub struct Rebuild {
     /// the old epoch are refused from then on.
     #[arg(long)]
     pub new_epoch: bool,
-    /// Where the data lies.
+    /// Go on without the keys of users, which are lost: what was written under them stays unreadable.
+    #[arg(long)]
+    pub new_keys: bool,
+    /// What to rebuild.
     #[command(flatten)]
-    pub data: Data,
+    pub deployment: Deployment,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -182,9 +322,36 @@ mod tests {
     fn serve_is_the_default() {
         let cli = Cli::parse_from(["verbatim", "--listen", "127.0.0.1:0", "--data", "x"]);
         assert!(cli.command.is_none());
-        assert_eq!(cli.serve.listen.port(), 0);
+        assert_eq!(cli.serve.listen, "127.0.0.1:0");
         let cli = Cli::parse_from(["verbatim", "serve", "--data", "x"]);
-        assert!(matches!(cli.command, Some(Command::Serve(serve)) if serve.data.data.ends_with("x")));
+        assert!(
+            matches!(cli.command, Some(Command::Serve(serve)) if serve.deployment.data.data.ends_with("x"))
+        );
+    }
+
+    #[test]
+    fn a_cluster_needs_both_of_its_stores() {
+        let both = [
+            "verbatim",
+            "serve",
+            "--nats",
+            "nats://x",
+            "--database",
+            "postgres://x",
+        ];
+        assert!(Cli::try_parse_from(both).is_ok());
+        for lacking in [&both[..4], &["verbatim", "--database", "postgres://x"]] {
+            assert!(Cli::try_parse_from(lacking).is_err(), "{lacking:?}");
+        }
+    }
+
+    #[test]
+    fn a_master_key_is_32_bytes() {
+        let text = "00ff".repeat(16);
+        assert!(text.parse::<MasterKey>().is_ok_and(|key| key.0[..2] == [0, 255]));
+        for bad in ["", "00", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
+            assert!(bad.parse::<MasterKey>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ulid::Ulid;
 
 const LOCK: &str = "lock";
+const NODE_ID: &str = "node-id";
 const SECRET: &str = "jwt-secret";
 const SECRET_BYTES: usize = 32;
 
@@ -64,6 +66,32 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The name of the node that has the folder, drawn when the folder is new.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when it cannot be read or written.
+    pub fn node_id(&self) -> Result<Ulid, FolderError> {
+        let path = self.path.join(NODE_ID);
+        let io = |source| FolderError::Io {
+            path: path.clone(),
+            source,
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ulid::from_string(text.trim()).map_err(|_| {
+                io(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "this is no node's name",
+                ))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let id = Ulid::generate();
+                std::fs::write(&path, format!("{id}\n")).map_err(io)?;
+                Ok(id)
+            }
+            Err(error) => Err(io(error)),
+        }
     }
 
     /// The event log.

@@ -8,18 +8,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::app::{App, now};
+use crate::app::{App, Health, now};
 use crate::wire::Time;
 
 #[derive(Serialize)]
-struct Health {
+struct Alive {
     status: &'static str,
     timestamp: Time,
 }
 
 /// `GET /health`: the process lives.
 pub async fn health() -> Response {
-    axum::Json(Health {
+    axum::Json(Alive {
         status: "OK",
         timestamp: Time(now()),
     })
@@ -35,14 +35,21 @@ struct Ready {
     behind: BTreeMap<&'static str, u64>,
 }
 
-/// `GET /ready`: 200 when every station is well, else 503; either way it says how each is doing.
+/// `GET /ready`: 503 when the log is away or a station has stopped for good, else 200: a node whose
+/// database is away still takes sends. Either way it says how each station is doing.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut stations = BTreeMap::new();
     let mut ready = !app.stopping.is_cancelled();
     for (name, station) in &app.stations {
-        let health = station();
-        ready &= health.is_ok();
-        stations.insert(*name, health.err().unwrap_or_else(|| "ok".to_owned()));
+        let state = match station() {
+            Health::Well => "ok".to_owned(),
+            Health::Limping(reason) => reason,
+            Health::Down(reason) => {
+                ready = false;
+                reason
+            }
+        };
+        stations.insert(*name, state);
     }
     let mut behind = BTreeMap::from([("read_models", 0), ("search", 0)]);
     for shard in 0..app.log.shards() {

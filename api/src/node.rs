@@ -1,32 +1,110 @@
-//! The stations of an embedded node, composed: the one place that names concrete adapters.
+//! The stations of a node, composed: the one place that names concrete adapters.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use async_trait::async_trait;
 use domain::user::User;
-use eventstore::embedded::EmbeddedLog;
 use eventstore::execute::{Conversations, Executor, Ports, ReadMarks};
-use eventstore::sealing::sqlite::SqliteKeys;
-use eventstore::{Codec, EventLog, Position, Progress};
-use projections::{Projector, ProjectorStatus, SqliteReadModel};
+use eventstore::lease::Leases;
+use eventstore::live::LiveLog;
+use eventstore::signals::Signals;
+use eventstore::{Codec, Epoch, EventLog, Position, Progress};
+use projections::rebuild::Generations;
+use projections::store::{ProjectionStore, ReadModel};
+use projections::{Projector, ProjectorStatus};
 use search_indexer::{Indexer, SearchIndex, Status};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Health, ProfileCache, now};
+use self::projecting::Projecting;
+use crate::app::{App, Health, ProfileCache, Station, now};
 use crate::auth::Authenticator;
+use crate::config::Deployment;
 use crate::consistency::Consistency;
 use crate::folder::Folder;
-use crate::realtime::{Hub, Starting};
+use crate::realtime::{Cursors, Hub, Starting};
+
+mod cluster;
+mod embedded;
+mod projecting;
 
 /// Records that the read models may be behind before commands wait for them.
 const MAX_LAG: u64 = 50_000;
 /// What to do about read models and an index of another log.
 const FOREIGN: &str = "the read models are not of this log; if the log was restored from a backup, run \
-                       `verbatim rebuild --new-epoch` with the same data folder";
+                       `verbatim rebuild --new-epoch` with the same options";
 
-/// An embedded node: log, keys, read models and search index in one data folder, with the projector and
-/// the indexer running.
+/// A store of read models, as a node needs it.
+pub trait Store: ReadModel + ProjectionStore + Generations {}
+
+impl<S: ReadModel + ProjectionStore + Generations> Store for S {}
+
+/// What is to be closed when a node stops.
+#[async_trait]
+pub trait Stores: Send + Sync {
+    /// Closes all of it. Afterwards files hold everything that was acknowledged, and can be copied.
+    async fn close(&self);
+}
+
+/// What is to be thought of keys that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// They are made for a log that is new, and missed for any other.
+    Expected,
+    /// They are lost for good, and new ones are made for what comes.
+    Lost,
+}
+
+/// What a node stands on: the adapters of its mode, behind their ports.
+pub struct Parts {
+    /// The event log.
+    pub log: Arc<dyn EventLog>,
+    /// The same, listened to.
+    pub live: Arc<dyn LiveLog>,
+    /// Which node does what one alone should do.
+    pub leases: Arc<dyn Leases>,
+    /// Notices between nodes.
+    pub signals: Arc<dyn Signals>,
+    /// Writes and reads commits.
+    pub codec: Codec,
+    /// The read models.
+    pub read_model: Arc<dyn Store>,
+    /// What to close in the end.
+    pub stores: Box<dyn Stores>,
+}
+
+impl Parts {
+    /// Opens what this deployment stands on.
+    ///
+    /// # Errors
+    /// Whatever is away, or is not this deployment's.
+    pub async fn open(deployment: &Deployment, folder: &Folder, keys: Keys) -> anyhow::Result<Self> {
+        let mut parts = if deployment.is_cluster() {
+            cluster::open(&deployment.cluster, folder, keys).await?
+        } else {
+            embedded::open(folder, keys).await?
+        };
+        let unknown = deployment.rehearsal.unknown_types.iter().cloned();
+        parts.codec = parts.codec.without_types(unknown);
+        Ok(parts)
+    }
+}
+
+/// Gives the deployment's log a new epoch: every position of the old one means nothing any more.
+///
+/// # Errors
+/// When there is no log, or it is away.
+pub async fn renew_epoch(deployment: &Deployment, folder: &Folder) -> anyhow::Result<Epoch> {
+    if deployment.is_cluster() {
+        cluster::renew_epoch(&deployment.cluster).await
+    } else {
+        embedded::renew_epoch(folder).await
+    }
+}
+
+/// A node with its projectors and its indexer running.
 pub struct Node {
     /// The event log.
     pub log: Arc<dyn EventLog>,
@@ -35,49 +113,58 @@ pub struct Node {
     /// Carries out the commands of conversations.
     pub conversations: Arc<Conversations>,
     users: Arc<Executor<User>>,
-    read_model: Arc<SqliteReadModel>,
+    live: Arc<dyn LiveLog>,
+    signals: Arc<dyn Signals>,
+    read_model: Arc<dyn Store>,
     projector: Projector,
     search: SearchIndex,
     indexer: Arc<Indexer>,
     projecting: JoinHandle<()>,
+    /// Cancelled when requests and sockets are to come to their end.
     stopping: CancellationToken,
+    /// Cancelled when the stations are to stop, which requests that are being finished still need.
+    stations: CancellationToken,
+    stores: Box<dyn Stores>,
     // Dropped last: while anything of the node lives, no other process has the folder.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Node {
-    /// Opens the data folder and starts its stations.
+    /// Opens what the deployment stands on and starts the stations.
     ///
     /// # Errors
     /// Whatever keeps a station from starting; read models of another log among it.
-    pub async fn start(folder: Folder) -> anyhow::Result<Self> {
-        let log: Arc<dyn EventLog> = Arc::new(
-            EmbeddedLog::open(&folder.log())
-                .await
-                .context("the event log cannot be opened")?,
-        );
-        let keys = SqliteKeys::open(&folder.keys())
-            .await
-            .context("the keys cannot be opened")?;
-        let codec = Codec::new(Arc::new(keys));
-        let read_model = SqliteReadModel::open(&folder.read_model()).await;
-        let read_model = Arc::new(read_model.context("the read models cannot be opened")?);
-
+    pub async fn start(deployment: &Deployment) -> anyhow::Result<Self> {
+        let folder = Folder::open(&deployment.data.data)?;
+        let Parts {
+            log,
+            live,
+            leases,
+            signals,
+            codec,
+            read_model,
+            stores,
+        } = Parts::open(deployment, &folder, Keys::Expected).await?;
         let projector = Projector::new(Arc::clone(&log), codec.clone(), read_model.clone());
         projector.verify().await.context(FOREIGN)?;
-        let stopping = CancellationToken::new();
+        let stations = CancellationToken::new();
         let search = SearchIndex::open(&folder.search()).context("the search index cannot be opened")?;
         let indexer = Indexer::start(
             search.clone(),
             Arc::clone(&log),
             codec.clone(),
-            stopping.child_token(),
+            stations.child_token(),
         )
         .await
         .context(FOREIGN)?;
-        let running = projector.clone();
-        let cancel = stopping.child_token();
-        let projecting = tokio::spawn(async move { running.run(cancel).await });
+        let projecting = Projecting {
+            projector: projector.clone(),
+            log: Arc::clone(&log),
+            live: Arc::clone(&live),
+            leases,
+            signals: Arc::clone(&signals),
+        };
+        let projecting = tokio::spawn(projecting.run(stations.child_token()));
 
         let ports = Ports {
             log: Arc::clone(&log),
@@ -93,14 +180,24 @@ impl Node {
             users: Executor::new(ports),
             log,
             codec,
+            live,
+            signals,
             read_model,
             projector,
             search,
             indexer: Arc::new(indexer),
             projecting,
-            stopping,
-            _folder: folder,
+            stopping: CancellationToken::new(),
+            stations,
+            stores,
+            folder,
         })
+    }
+
+    /// Where its data lies.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// How far the read models are.
@@ -140,10 +237,14 @@ impl Node {
     /// # Errors
     /// When the log is away, or metrics are recorded in this process already.
     pub async fn app(&self, authenticator: Authenticator) -> anyhow::Result<Arc<App>> {
+        let projected = self.projected();
         let hub = Hub::start(Starting {
-            log: Arc::clone(&self.log),
+            log: Arc::clone(&self.live),
             codec: self.codec.clone(),
-            cancel: self.stopping.child_token(),
+            signals: Arc::clone(&self.signals),
+            read_model: self.read_model.clone(),
+            projected: (0..self.log.shards()).map(|shard| projected.get(shard)).collect(),
+            cancel: self.stations.child_token(),
         })
         .await?;
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
@@ -152,7 +253,6 @@ impl Node {
             ])?
             .install_recorder()?;
         Ok(Arc::new(App {
-            authenticator,
             log: Arc::clone(&self.log),
             codec: self.codec.clone(),
             conversations: Arc::clone(&self.conversations),
@@ -163,15 +263,18 @@ impl Node {
             search: self.search.clone(),
             stations: self.stations(&hub),
             hub,
+            cursors: Cursors::new(authenticator.cursor_key(), self.log.epoch()),
+            signals: Arc::clone(&self.signals),
             projected: self.projected(),
             indexed: self.indexer.progress().clone(),
             metrics,
             stopping: self.stopping.clone(),
             profiles: ProfileCache::default(),
+            authenticator,
         }))
     }
 
-    fn stations(&self, hub: &Hub) -> Vec<(&'static str, Health)> {
+    fn stations(&self, hub: &Hub) -> Vec<(&'static str, Station)> {
         let statuses = self.projector.statuses();
         let indexer = Arc::clone(&self.indexer);
         let hub = hub.clone();
@@ -179,38 +282,66 @@ impl Node {
             (
                 "read_models",
                 Box::new(move || match statuses.worst() {
-                    ProjectorStatus::Running => Ok(()),
-                    ProjectorStatus::Retrying { reason } | ProjectorStatus::Stopped { reason } => Err(reason),
+                    ProjectorStatus::Running => Health::Well,
+                    // Sends and live delivery go on without the database.
+                    ProjectorStatus::Retrying { reason } => Health::Limping(reason),
+                    ProjectorStatus::Stopped { reason } => Health::Down(reason),
                 }),
             ),
             (
                 "search",
                 Box::new(move || match indexer.status() {
-                    Status::Running => Ok(()),
-                    Status::Retrying { reason } | Status::Stopped { reason } => Err(reason),
+                    Status::Running => Health::Well,
+                    Status::Retrying { reason } => Health::Limping(reason),
+                    Status::Stopped { reason } => Health::Down(reason),
                 }),
             ),
-            ("live", Box::new(move || hub.health())),
+            (
+                "live",
+                Box::new(move || match hub.health() {
+                    Ok(()) => Health::Well,
+                    Err(reason) => Health::Limping(reason),
+                }),
+            ),
         ]
     }
 
-    /// Is cancelled when the node is to stop.
+    /// To be cancelled when requests and sockets are to come to their end.
     #[must_use]
     pub const fn stopping(&self) -> &CancellationToken {
         &self.stopping
     }
 
-    /// Stops the stations. What was acknowledged is in the log already; what the read models and the
-    /// index have not taken in yet, they take in at the next start.
+    /// Stops the stations and closes what they stand on. What was acknowledged is in the log already; what
+    /// the read models and the index have not taken in yet, they take in at the next start.
     pub async fn stop(self) {
         self.stopping.cancel();
+        self.stations.cancel();
         if let Err(error) = self.projecting.await {
-            tracing::error!(%error, "the projector ended badly");
+            tracing::error!(%error, "the projectors ended badly");
         }
         let stopped = self.indexer.stopped().await;
         tracing::debug!(reason = %stopped.reason, "the indexer has ended");
-        if let Err(error) = self.read_model.close().await {
-            tracing::warn!(%error, "the read models were not closed cleanly");
-        }
+        self.stores.close().await;
     }
+}
+
+/// Adopts keys for a log. Keys that were made just now belong to a log that is as new: to another one they
+/// would be the loss of everything that people wrote.
+///
+/// # Errors
+/// When the log has records.
+async fn adopt(log: &dyn EventLog, are_new: bool, keys: Keys) -> anyhow::Result<()> {
+    if !are_new || keys == Keys::Lost {
+        return Ok(());
+    }
+    for shard in 0..log.shards() {
+        let end = log.end(shard).await?;
+        anyhow::ensure!(
+            end == 0,
+            "the log has records, and the keys that open them are gone: restore the keys from their backup, \
+             or run `verbatim rebuild --new-keys` with the same options to go on without all that was written"
+        );
+    }
+    Ok(())
 }

@@ -13,8 +13,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, MAX_COMMIT_BYTES, ReadError, Record};
 use crate::subject::Stream;
@@ -56,7 +57,8 @@ pub struct EmbeddedLog {
     readers: SqlitePool,
     queue: mpsc::Sender<writer::Request>,
     end: watch::Receiver<u64>,
-    writing: JoinHandle<()>,
+    closing: CancellationToken,
+    writing: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl EmbeddedLog {
@@ -75,23 +77,29 @@ impl EmbeddedLog {
             .connect_with(options(path))
             .await?;
         let (queue, requests) = mpsc::channel(QUEUE);
-        let writing = tokio::spawn(writer::Writer::new(connection, end).run(requests));
+        let closing = CancellationToken::new();
+        let writer = writer::Writer::new(connection, end);
+        let writing = tokio::spawn(writer.run(requests, closing.clone()));
         Ok(Self {
             epoch,
             readers,
             queue,
             end: end_seen,
-            writing,
+            closing,
+            writing: Mutex::new(Some(writing)),
         })
     }
 
     /// Closes the log: what was accepted is answered, and all of it is in the one file, which can be
-    /// copied. Dropping the log is as safe, but may leave a write-ahead log beside the file.
-    pub async fn close(self) {
+    /// copied. What is asked afterwards is answered as unavailable. Dropping the log is as safe, but may
+    /// leave a write-ahead log beside the file.
+    pub async fn close(&self) {
         // The writer closes last: connections that close at the same time leave the folding to each other.
         self.readers.close().await;
-        drop(self.queue);
-        if let Err(error) = self.writing.await {
+        self.closing.cancel();
+        if let Some(writing) = self.writing.lock().await.take()
+            && let Err(error) = writing.await
+        {
             tracing::error!(%error, "the log's writer ended badly");
         }
     }

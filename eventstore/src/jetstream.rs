@@ -114,6 +114,18 @@ impl JetStreamLog {
     }
 }
 
+impl JetStreamLog {
+    /// Gives the log a new epoch: every position and checkpoint of the old one means nothing any more. For
+    /// a log that was restored from a backup. No node may have it open. When it is interrupted, the log
+    /// cannot be opened until it was repeated.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is no such log, or the server is away.
+    pub async fn renew_epoch(config: JetStreamConfig) -> Result<Epoch, OpenError> {
+        open::renew_epoch(config).await
+    }
+}
+
 impl Inner {
     /// The shard that owns a stream.
     fn owner(&self, stream: &Stream) -> &Shard {

@@ -37,6 +37,30 @@ impl Progress {
         }
     }
 
+    /// Says that everything up to this sequence was taken in, if that is news.
+    pub fn raise(&self, shard: u16, sequence: u64) {
+        if let Some(progress) = self.shards.get(usize::from(shard)) {
+            progress.send_if_modified(|known| {
+                let is_news = sequence > *known;
+                *known = sequence.max(*known);
+                is_news
+            });
+        }
+    }
+
+    /// Waits until a shard is elsewhere than at this sequence, and says where.
+    pub async fn moved_from(&self, shard: u16, sequence: u64) -> u64 {
+        let Some(progress) = self.shards.get(usize::from(shard)) else {
+            return std::future::pending().await;
+        };
+        let mut progress = progress.subscribe();
+        // The sender is held here, so the wait ends only with news.
+        match progress.wait_for(|now| *now != sequence).await {
+            Ok(now) => *now,
+            Err(_) => sequence,
+        }
+    }
+
     /// Waits until the position was taken in; `false` when the time ran out before.
     pub async fn reached(&self, position: Position, timeout: Duration) -> bool {
         let Some(progress) = self.shards.get(usize::from(position.shard)) else {

@@ -71,6 +71,18 @@ impl ProjectorStatuses {
             .unwrap_or(ProjectorStatus::Running)
     }
 
+    /// What was said of a shard that stopped for good stands.
+    fn set_unless_stopped(&self, shard: u16, status: ProjectorStatus) {
+        let stopped = |current: &ProjectorStatus| matches!(current, ProjectorStatus::Stopped { .. });
+        if self
+            .shards
+            .get(usize::from(shard))
+            .is_some_and(|current| !stopped(&current.borrow()))
+        {
+            self.set(shard, status);
+        }
+    }
+
     fn set(&self, shard: u16, status: ProjectorStatus) {
         if let Some(sender) = self.shards.get(usize::from(shard)) {
             sender.send_if_modified(|current| {
@@ -143,7 +155,9 @@ impl Projector {
         tokio::join!(futures::future::join_all(shards), self.prune(&cancel));
     }
 
-    async fn run_shard(&self, shard: u16, cancel: &CancellationToken) {
+    /// Follows one shard until it is cancelled, or until it must stop for good. What is being applied at
+    /// that moment is finished.
+    pub async fn run_shard(&self, shard: u16, cancel: &CancellationToken) {
         let mut backoff = FIRST_BACKOFF;
         loop {
             match self.follow(shard, cancel, &mut backoff).await {
@@ -204,8 +218,25 @@ impl Projector {
         Ok(checkpoint)
     }
 
-    /// Forgets old commands from time to time, a few at once so that nobody waits for it long.
-    async fn prune(&self, cancel: &CancellationToken) {
+    /// Looks how far others have taken in a shard that this projector does not follow now.
+    pub async fn look(&self, shard: u16) {
+        match self.store.checkpoint(shard).await {
+            Ok(checkpoint) => {
+                let sequence = checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
+                self.progress.raise(shard, sequence);
+                self.statuses.set_unless_stopped(shard, ProjectorStatus::Running);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.statuses
+                    .set_unless_stopped(shard, ProjectorStatus::Retrying { reason });
+            }
+        }
+    }
+
+    /// Forgets old commands from time to time, a few at once so that nobody waits for it long. Any number
+    /// of nodes may do so.
+    pub async fn prune(&self, cancel: &CancellationToken) {
         let mut ticks = tokio::time::interval(PRUNE_EVERY);
         loop {
             tokio::select! {

@@ -3,6 +3,7 @@
 use domain::conversation::{Kind, MessageKind};
 use domain::permission::Role;
 use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
+use eventstore::consumer::Checkpoint;
 
 /// How many members a [`ConversationView`] carries at most.
 pub const MEMBERS_IN_VIEW: usize = 20;
@@ -132,8 +133,8 @@ pub struct MessageView {
 /// What a user may see, and how far the read model had come, out of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memberships {
-    /// The checkpoint of each shard that has one, in the order of the shards: shard and sequence.
-    pub checkpoints: Vec<(u16, u64)>,
+    /// The checkpoint of each shard that has one, in the order of the shards.
+    pub checkpoints: Vec<Checkpoint>,
     /// The conversations of which the user is or was a member, in the order of their ids.
     pub conversations: Vec<Membership>,
 }
@@ -167,8 +168,8 @@ pub struct Membership {
 pub struct MembershipChanges {
     /// The newest change of each membership, in the order of the log.
     pub changes: Vec<MembershipChange>,
-    /// The shard's checkpoint; 0 when it has none.
-    pub checkpoint: u64,
+    /// The shard's checkpoint; `None` when nothing of it was taken in.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// A user became a member of a conversation, or is none any more.

@@ -39,9 +39,9 @@ pub(crate) struct OutOfRank {
 /// commit. The last are enough for ever, because a commit of 256 KiB would need events of 16 bytes to
 /// fill them, and 256 shards are as many as there are partitions.
 ///
-/// Within a shard ranks rise in the order of the log. Between shards the sequence says little about time;
-/// with several of them the time a commit was recorded goes into a column of its own that is compared
-/// first, and the rank, which tells shards apart already, breaks the ties.
+/// Within a shard ranks rise in the order of the log. Between shards the sequence says little about time:
+/// so the time a commit was recorded is a column of its own that is compared first, and the rank breaks
+/// the ties.
 ///
 /// # Errors
 /// [`OutOfRank`] beyond 2^42 records or 256 shards.
@@ -81,9 +81,11 @@ pub(crate) fn changes(fields: &Fields, commit: &Commit) -> Result<Vec<Change>, O
                     ordinal: message.ordinal,
                 };
                 let rank = rank(commit.shard, commit.sequence, index)?;
+                // Before 1970 nothing was recorded.
+                let recorded_at = u64::try_from(commit.time.as_millis()).unwrap_or(0);
                 changes.push(Change {
                     id: id_term(tenant, id),
-                    document: document(fields, tenant, id, message, rank),
+                    document: document(fields, tenant, id, message, (recorded_at, rank)),
                 });
             }
             Event::Conversation(
@@ -103,7 +105,7 @@ fn document(
     tenant: &TenantId,
     id: MessageId,
     message: &Message,
-    rank: u64,
+    (recorded_at, rank): (u64, u64),
 ) -> Option<TantivyDocument> {
     let Private::Readable(body) = &message.body else {
         return None;
@@ -116,6 +118,7 @@ fn document(
     document.add_text(fields.kind, message.kind.as_str());
     document.add_u64(fields.ordinal, id.ordinal.get());
     document.add_i64(fields.sent_at, message.sent_at.as_millis());
+    document.add_u64(fields.recorded_at, recorded_at);
     document.add_u64(fields.rank, rank);
     document.add_text(fields.text, body.content.as_str());
     Some(document)

@@ -24,7 +24,7 @@ mod matches;
 mod scope;
 
 use grammar::Clause;
-use matches::{Matches, Place};
+use matches::{Age, Matches, Place};
 use scope::Scope;
 
 /// The most characters a query may have.
@@ -82,7 +82,7 @@ pub struct Filters {
 
 /// Where a page ended. Opaque, and good for any later state of the index, a rebuilt one included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SearchCursor(pub(crate) u64);
+pub struct SearchCursor(pub(crate) Age);
 
 /// A text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +91,7 @@ pub struct CursorError;
 
 impl fmt::Display for SearchCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        write!(f, "{:016x}{:016x}", self.0.0, self.0.1)
     }
 }
 
@@ -99,14 +99,15 @@ impl FromStr for SearchCursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let canonical = text.len() == 16
+        let canonical = text.len() == 32
             && text
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if !canonical {
             return Err(CursorError);
         }
-        u64::from_str_radix(text, 16).map(Self).map_err(|_| CursorError)
+        let number = |digits| u64::from_str_radix(digits, 16).map_err(|_| CursorError);
+        Ok(Self((number(&text[..16])?, number(&text[16..])?)))
     }
 }
 
@@ -196,7 +197,7 @@ pub(crate) fn search(
     let query = whole_query(snapshot, fields, request, clauses, conversations)?;
     let matches = Matches {
         snapshot: Arc::clone(snapshot),
-        below: request.cursor.map_or(u64::MAX, |cursor| cursor.0),
+        before: request.cursor.map_or((u64::MAX, u64::MAX), |cursor| cursor.0),
         // One more than asked for tells whether there is a next page.
         keep: limit + 1,
     };
@@ -204,7 +205,7 @@ pub(crate) fn search(
     page.total = found.total;
     page.facets = found.facets;
     if found.newest.len() > limit {
-        page.next = Some(SearchCursor(found.newest[limit - 1].rank));
+        page.next = Some(SearchCursor(found.newest[limit - 1].age));
     }
     page.hits = found
         .newest

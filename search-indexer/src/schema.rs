@@ -11,7 +11,8 @@
 //! | `user`, `type` | term, column | filters and facets |
 //! | `ordinal` | column | naming hits |
 //! | `sent_at` | column, milliseconds | the filter on time |
-//! | `rank` | column | newest first, see [`rank`](crate::document::rank) |
+//! | `recorded_at` | column, milliseconds | newest first |
+//! | `rank` | column | the same among messages of one millisecond, see [`rank`](crate::document::rank) |
 //! | `text` | terms with positions, see [`text`](crate::text) | words and phrases |
 
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
@@ -21,7 +22,7 @@ use crate::text::MessageTokenizer;
 
 /// Changed whenever an index that was filled before would answer otherwise than one filled now: by
 /// other fields, other words, other ranks. An index of another version is discarded.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 pub(crate) const TENANT: &str = "tenant";
 pub(crate) const CONVERSATION: &str = "conversation";
@@ -29,6 +30,7 @@ pub(crate) const USER: &str = "user";
 pub(crate) const KIND: &str = "type";
 pub(crate) const ORDINAL: &str = "ordinal";
 pub(crate) const SENT_AT: &str = "sent_at";
+pub(crate) const RECORDED_AT: &str = "recorded_at";
 pub(crate) const RANK: &str = "rank";
 
 const RAW: &str = "raw";
@@ -44,6 +46,7 @@ pub(crate) struct Fields {
     pub(crate) kind: Field,
     pub(crate) ordinal: Field,
     pub(crate) sent_at: Field,
+    pub(crate) recorded_at: Field,
     pub(crate) rank: Field,
     pub(crate) text: Field,
 }
@@ -72,6 +75,7 @@ pub(crate) fn build() -> (Schema, Fields) {
         kind: schema.add_text_field(KIND, term().set_fast(RAW)),
         ordinal: schema.add_u64_field(ORDINAL, FAST),
         sent_at: schema.add_i64_field(SENT_AT, FAST),
+        recorded_at: schema.add_u64_field(RECORDED_AT, FAST),
         rank: schema.add_u64_field(RANK, FAST),
         text: schema.add_text_field("text", indexed(WORDS, IndexRecordOption::WithFreqsAndPositions)),
     };

@@ -1,8 +1,8 @@
 //! End-to-end tests over real sockets, real files and real processes: what they are made of.
 //!
 //! The scenarios, in `tests/scenarios`, start the binary `verbatim` as a user does and see only what a
-//! user sees. So nothing here comes from the server's crates, and everything that answers are compared
-//! with (the parser of the IRC logs in [`irc`], the fold in [`model`], the ledgers in [`ledger`]) is written
+//! user sees. So nothing here comes from the server's crates but the private NATS and Postgres that their
+//! own tests start too, and everything that answers are compared with (the parser of the IRC logs in [`irc`], the fold in [`model`], the ledgers in [`ledger`]) is written
 //! a second time and differently. In reading order: [`process`] and [`server`] run the binary, [`client`]
 //! and [`socket`] speak to it, [`shapes`] is what it answers.
 
@@ -18,6 +18,7 @@ pub mod answer;
 pub mod answers;
 pub mod client;
 pub mod corpus;
+pub mod deployment;
 pub mod irc;
 pub mod ledger;
 pub mod load;

@@ -30,12 +30,23 @@ pub struct Finished {
 }
 
 impl Process {
-    /// Starts the binary with these arguments. Its configuration comes from them alone: `VERBATIM_*`
-    /// variables of the environment are not passed on.
+    /// Starts the binary with these arguments.
     ///
     /// # Panics
     /// If it cannot be started.
     pub fn spawn<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Self {
+        Self::spawn_with(args, &[])
+    }
+
+    /// Starts the binary with these arguments and variables. Its configuration comes from them alone:
+    /// `VERBATIM_*` variables of the environment are not passed on.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn spawn_with<A: AsRef<OsStr>>(
+        args: impl IntoIterator<Item = A>,
+        variables: &[(&str, String)],
+    ) -> Self {
         let mut command = Command::new(binary());
         command.args(args);
         for (name, _) in std::env::vars_os() {
@@ -44,6 +55,7 @@ impl Process {
             }
         }
         command
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

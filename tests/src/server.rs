@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 
 use tempfile::TempDir;
 
+use crate::deployment::{Cluster, Mode};
 use crate::process::{Finished, Process};
 use crate::socket::Socket;
 use crate::{Client, eventually, token};
@@ -14,6 +15,7 @@ use crate::{Client, eventually, token};
 /// `VERBATIM_TEST_KEEP` in the environment, the folder of a failed test stays.
 pub struct Folder {
     root: TempDir,
+    cluster: Option<Cluster>,
 }
 
 impl Drop for Folder {
@@ -38,19 +40,33 @@ pub struct TestServer {
 }
 
 impl Folder {
-    /// An empty one.
+    /// An empty one of a new deployment, in the mode of this run.
+    ///
+    /// # Panics
+    /// If there is no room for it.
+    pub async fn new() -> Self {
+        Self::of(match Mode::of_this_run() {
+            Mode::Embedded => None,
+            Mode::Cluster => Some(Cluster::shared().await),
+        })
+    }
+
+    /// An empty one for a node of this cluster, or for an embedded node.
     ///
     /// # Panics
     /// If there is no room for it.
     #[must_use]
-    #[allow(
-        clippy::new_without_default,
-        reason = "it makes a folder, which no default should"
-    )]
-    pub fn new() -> Self {
+    pub fn of(cluster: Option<Cluster>) -> Self {
         Self {
             root: TempDir::with_prefix("verbatim-test-").unwrap(),
+            cluster,
         }
+    }
+
+    /// The cluster that the nodes on it belong to.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// The data folder. It does not exist before a server or an import makes it.
@@ -71,6 +87,9 @@ impl Folder {
     /// If there was none yet.
     #[must_use]
     pub fn secret(&self) -> String {
+        if let Some(cluster) = &self.cluster {
+            return cluster.secret.clone();
+        }
         std::fs::read_to_string(self.data().join("jwt-secret"))
             .unwrap()
             .trim()
@@ -88,7 +107,8 @@ impl Folder {
         let mut all: Vec<_> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
         all.push("--data".into());
         all.push(self.data().into());
-        Process::spawn(all)
+        let variables = self.cluster.as_ref().map(Cluster::variables);
+        Process::spawn_with(all, &variables.unwrap_or_default())
     }
 
     /// Runs `verbatim ARGS --data FOLDER` to its end.
@@ -118,7 +138,7 @@ impl Folder {
 impl TestServer {
     /// A server on a new data folder, ready.
     pub async fn start() -> Self {
-        Self::start_on(Folder::new()).await
+        Self::start_on(Folder::new().await).await
     }
 
     /// A server on this data folder, ready.
@@ -130,6 +150,15 @@ impl TestServer {
         };
         server.restart().await;
         server
+    }
+
+    /// A further node of the same cluster.
+    ///
+    /// # Panics
+    /// If the server is not one of a cluster.
+    pub async fn another(&self) -> Self {
+        let cluster = self.folder.cluster().unwrap().clone();
+        Self::start_on(Folder::of(Some(cluster))).await
     }
 
     /// Starts it again on the same data, ending it with SIGKILL if it runs.

@@ -15,7 +15,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{QUIET, say, start_logging};
 use crate::config::ImportIrc;
-use crate::folder::Folder;
 use crate::import::irc::{self, Log};
 use crate::node::Node;
 
@@ -37,7 +36,7 @@ pub(super) async fn run(options: ImportIrc) -> anyhow::Result<()> {
         let log = read(&options.tenant, file).with_context(|| file.display().to_string())?;
         logs.push((file.clone(), log));
     }
-    let node = Node::start(Folder::open(&options.data.data)?).await?;
+    let node = Node::start(&options.deployment).await?;
     let messages: usize = logs.iter().map(|(_, log)| log.messages.len()).sum();
     let bars = MultiProgress::new();
     let bar = bars.add(

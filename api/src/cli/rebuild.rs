@@ -1,46 +1,45 @@
 //! `verbatim rebuild`.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
-use eventstore::embedded::EmbeddedLog;
-use eventstore::sealing::sqlite::SqliteKeys;
-use eventstore::{Codec, EventLog, Progress};
-use projections::SqliteReadModel;
+use eventstore::Progress;
 use tokio_util::sync::CancellationToken;
 
 use super::{QUIET, say, start_logging};
 use crate::config::Rebuild;
 use crate::folder::Folder;
+use crate::node::{self, Keys, Parts};
 
 pub(super) async fn run(options: Rebuild) -> anyhow::Result<()> {
     start_logging(QUIET)?;
-    let folder = Folder::open(&options.data.data)?;
+    let deployment = &options.deployment;
+    let data = &deployment.data.data;
     anyhow::ensure!(
-        folder.log().exists(),
+        deployment.is_cluster() || data.join("log.db").exists(),
         "there is no log in {}",
-        folder.path().display()
+        data.display()
     );
+    let folder = Folder::open(data)?;
     if options.new_epoch {
-        let epoch = EmbeddedLog::renew_epoch(&folder.log()).await?;
+        let epoch = node::renew_epoch(deployment, &folder).await?;
         say(format_args!("the log has the new epoch {epoch}"));
     }
-    let log: Arc<dyn EventLog> = Arc::new(
-        EmbeddedLog::open(&folder.log())
-            .await
-            .context("the event log cannot be opened")?,
-    );
-    let keys = SqliteKeys::open(&folder.keys())
-        .await
-        .context("the keys cannot be opened")?;
-    let codec = Codec::new(Arc::new(keys));
+    let keys = if options.new_keys {
+        Keys::Lost
+    } else {
+        Keys::Expected
+    };
+    let Parts {
+        log,
+        codec,
+        read_model,
+        stores,
+        ..
+    } = Parts::open(deployment, &folder, keys).await?;
     let progress = Progress::new(log.shards());
 
     let began = Instant::now();
-    let read_model = SqliteReadModel::open(&folder.read_model()).await?;
-    projections::rebuild(&read_model, &log, &codec, &progress).await?;
-    read_model.close().await?;
+    projections::rebuild(&*read_model, &log, &codec, &progress).await?;
     say(format_args!(
         "read models rebuilt in {:.1} s",
         began.elapsed().as_secs_f64()
@@ -55,5 +54,6 @@ pub(super) async fn run(options: Rebuild) -> anyhow::Result<()> {
         "search index rebuilt in {seconds:.1} s: {} messages",
         rebuilt.messages
     ));
+    stores.close().await;
     Ok(())
 }

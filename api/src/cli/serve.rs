@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{authenticator, say, start_logging};
 use crate::auth::{Authenticator, Grant};
 use crate::config::Serve;
-use crate::folder::Folder;
 use crate::node::Node;
 use crate::router::router;
 use crate::server::{self, Patience};
@@ -23,17 +22,24 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     // Signals are listened for first: one that comes while the node starts is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let folder = Folder::open(&options.data.data)?;
-    let authenticator = authenticator(&options.secret, &options.data)?;
-    let data = folder.path().to_owned();
-    let node = Node::start(folder).await?;
+    let deployment = &options.deployment;
+    anyhow::ensure!(
+        options.secret.jwt_secret.is_some() || !deployment.is_cluster(),
+        "the nodes of a cluster check tokens with one secret: --jwt-secret"
+    );
+    let node = Node::start(deployment).await?;
+    let authenticator = authenticator(&options.secret, &deployment.data)?;
     let app = node.app(authenticator.clone()).await?;
-    let listener = TcpListener::bind(options.listen)
+    let listener = TcpListener::bind(&options.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", options.listen))?;
     let address = listener.local_addr()?;
-    say("mode: embedded (one node, nothing beside it)");
-    say(format_args!("data: {}", data.display()));
+    if deployment.is_cluster() {
+        say("mode: cluster (a node on NATS and Postgres)");
+    } else {
+        say("mode: embedded (one node, nothing beside it)");
+    }
+    say(format_args!("data: {}", node.folder().display()));
     say(format_args!("listening on http://{address}"));
     if address.ip().is_loopback() {
         say_try_it(address, &authenticator)?;

@@ -116,6 +116,7 @@ async fn create(
     };
     let outcome = app.conversations.execute(&stream, request).await?;
     let position = outcome.position();
+    app.announce(&identity.tenant, id, &outcome);
     app.consistency.wrote(identity, position);
     app.consistency.reach(position).await?;
     let status = if matches!(outcome, Outcome::Unchanged { .. }) {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::extract::fields;
+use crate::json;
 use crate::wire::{Message, Time};
 
 /// The longest id that a client may give a frame.
@@ -23,24 +24,33 @@ pub(super) struct Incoming {
     pub(super) id: Option<Value>,
 }
 
+/// What a client sent is not a frame.
+pub(super) struct Malformed {
+    /// The id that it would have, for the answer.
+    pub(super) id: Option<Value>,
+    pub(super) error: ApiError,
+}
+
 /// Reads a frame of a client.
 ///
 /// # Errors
 /// 400 when it is not one.
-pub(super) fn read(text: &str) -> Result<Incoming, ApiError> {
-    let malformed = || {
-        ApiError::bad_request(
+pub(super) fn read(text: &str) -> Result<Incoming, Malformed> {
+    let malformed = |id| Malformed {
+        id,
+        error: ApiError::bad_request(
             "malformed_frame",
             "a frame is {\"event\": text, \"data\": object, \"id\"?: text}",
-        )
+        ),
     };
-    let value: Value = serde_json::from_str(text).map_err(|_| malformed())?;
-    let frame: Incoming = fields(value).map_err(|_| malformed())?;
-    match &frame.id {
-        None | Some(Value::Number(_)) => Ok(frame),
-        Some(Value::String(id)) if id.len() <= MAX_ID_BYTES => Ok(frame),
-        Some(_) => Err(malformed()),
-    }
+    let value: Value = json::parse(text.as_bytes()).map_err(|_| malformed(None))?;
+    let id = match value.get("id") {
+        None | Some(Value::Null) => None,
+        Some(id @ Value::Number(_)) => Some(id.clone()),
+        Some(Value::String(id)) if id.len() <= MAX_ID_BYTES => Some(Value::from(id.as_str())),
+        Some(_) => return Err(malformed(None)),
+    };
+    fields(value).map_err(|_| malformed(id))
 }
 
 #[derive(Serialize)]
@@ -74,6 +84,26 @@ pub(super) fn connected(user: &UserId, now: Timestamp) -> Utf8Bytes {
             server_time: Time(now),
         },
     )
+}
+
+#[derive(Serialize)]
+struct Reset {
+    reason: &'static str,
+}
+
+/// The client missed something that cannot be given to it: it must load anew what it shows.
+pub(super) fn reset(reason: &'static str) -> Utf8Bytes {
+    write("reset", None, Reset { reason })
+}
+
+/// The frame with the cursor of the one it goes to. The frame itself is shared by everyone.
+pub(super) fn with_cursor(frame: &Utf8Bytes, cursor: &str) -> Utf8Bytes {
+    let open = frame.as_str().strip_suffix('}').unwrap_or_default();
+    let mut text = String::with_capacity(open.len() + cursor.len() + 14);
+    for part in [open, ",\"cursor\":\"", cursor, "\"}"] {
+        text.push_str(part);
+    }
+    text.into()
 }
 
 #[derive(Clone, Serialize)]
@@ -192,6 +222,14 @@ mod tests {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(read(&format!(r#"{{"event":"x","id":"{}"}}"#, "y".repeat(129))).is_err());
+    }
+
+    #[test]
+    fn a_cursor_is_the_last_field() {
+        let text = with_cursor(&reset("foreign_cursor"), "abc");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["cursor"], "abc");
+        assert_eq!(value["data"]["reason"], "foreign_cursor");
     }
 
     #[test]

@@ -1,24 +1,28 @@
-//! The hub: one task that follows the log, decodes each commit once and hands its frames out.
+//! The hub: one task that knows the online users of this node and hands them what the feeds tell.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use domain::conversation::Event as Happened;
-use eventstore::{Codec, Commit, DecodeError, Event, EventLog, ReadError, Record, Stream};
-use futures::StreamExt;
-use futures::stream::{BoxStream, SelectAll};
-use projections::view::Memberships;
+use eventstore::live::LiveLog;
+use eventstore::signals::Signals;
+use eventstore::{Checkpoint, Codec, Commit, Event, ReadError, Stream};
+use projections::store::ReadModel;
+use projections::view::{MembershipChange, Memberships};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::audience::{At, Audience, Outbox, SocketId, Stale, UserKey};
+use super::audience::{At, Audience, ConversationKey, Happening, Outbox, SocketId, Stale, UserKey, Want};
+use super::cursor::{Cursor, StreamKey, Verified};
+use super::feeds::{self, FeedHandle, Order, Told};
 use super::frame;
+use super::looks::Looking;
 
 /// Sockets that may be coming and going at once.
 const QUEUE: usize = 1_024;
-/// How long the hub waits before it follows a log again that was away.
-const RETRY: Duration = Duration::from_millis(500);
+/// What feeds may have told that the hub has not heard yet.
+const TOLD: usize = 256;
 
 pub(super) enum Ask {
     Register {
@@ -26,23 +30,37 @@ pub(super) enum Ask {
         outbox: Outbox,
         reply: oneshot::Sender<Registered>,
     },
+    /// Answered when everything the user is to hear is listened to.
     Attach {
         key: UserKey,
-        memberships: Memberships,
-        reply: oneshot::Sender<Result<(), Stale>>,
+        /// `None` when they are known already.
+        memberships: Option<Memberships>,
+        reply: oneshot::Sender<Result<Cursor, Stale>>,
     },
     Remove {
         key: UserKey,
         socket: SocketId,
+    },
+    /// Someone says that a user was added to a conversation.
+    Announced {
+        key: UserKey,
+        conversation: domain::ConversationId,
+        at: At,
+    },
+    /// The memberships of a shard that changed up to this checkpoint, since the last look at them.
+    Looked {
+        changes: Vec<MembershipChange>,
+        checkpoint: Checkpoint,
     },
 }
 
 /// A socket that the hub knows.
 pub(super) struct Registered {
     pub(super) socket: SocketId,
-    /// Whether the user's memberships are known already.
-    pub(super) attached: bool,
-    /// How far the hub had come, by shard.
+    /// What other sockets of the user were given so far, and this one was not; `None` while the user's
+    /// memberships are not known.
+    pub(super) given: Option<Cursor>,
+    /// The newest sequence that the hub has heard, by shard.
     pub(super) at: Vec<u64>,
 }
 
@@ -50,15 +68,27 @@ pub(super) struct Registered {
 #[derive(Clone)]
 pub struct Hub {
     asks: mpsc::Sender<Ask>,
+    feeds: Arc<[Feeding]>,
+}
+
+/// How a shard's feed is doing.
+struct Feeding {
     status: watch::Receiver<Option<String>>,
+    behind: watch::Receiver<Option<String>>,
 }
 
 /// What a hub needs to start.
 pub struct Starting {
-    /// The log it follows, from its end on.
-    pub log: Arc<dyn EventLog>,
+    /// What it listens to, from its end on.
+    pub log: Arc<dyn LiveLog>,
     /// Reads commits.
     pub codec: Codec,
+    /// Hastens what the read model says of memberships.
+    pub signals: Arc<dyn Signals>,
+    /// Says who is a member of what.
+    pub read_model: Arc<dyn ReadModel>,
+    /// How far that is, by shard, while nobody is online yet.
+    pub projected: Vec<u64>,
     /// Ends it.
     pub cancel: CancellationToken,
 }
@@ -69,27 +99,48 @@ impl Hub {
     /// # Errors
     /// [`ReadError`] when the log is away.
     pub async fn start(starting: Starting) -> Result<Self, ReadError> {
-        let Starting { log, codec, cancel } = starting;
-        let mut at = Vec::with_capacity(usize::from(log.shards()));
-        for shard in 0..log.shards() {
-            at.push(log.end(shard).await?);
-        }
-        let (asks, questions) = mpsc::channel(QUEUE);
-        let (status, seen) = watch::channel(None);
-        let task = Task {
+        let Starting {
             log,
             codec,
-            audience: Audience::default(),
-            at,
-            status,
+            signals,
+            read_model,
+            projected,
+            cancel,
+        } = starting;
+        let shards = u16::try_from(projected.len()).unwrap_or(u16::MAX);
+        let (hub, told) = mpsc::channel(TOLD);
+        let mut handles = Vec::with_capacity(usize::from(shards));
+        for shard in 0..shards {
+            handles.push(feeds::start(&log, shard, codec.clone(), hub.clone()).await?);
+        }
+        let feeding = |feed: &FeedHandle| Feeding {
+            status: feed.status.clone(),
+            behind: feed.behind.clone(),
         };
+        let feeds = handles.iter().map(feeding).collect();
+        let (asks, questions) = mpsc::channel(QUEUE);
+        let task = Task {
+            audience: Audience::new(shards),
+            shards: handles.into_iter().map(Shard::new).collect(),
+            waiting: VecDeque::new(),
+        };
+        let running = cancel.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = cancel.cancelled() => {}
-                () = task.run(questions) => {}
+                () = running.cancelled() => {}
+                () = task.run(questions, told) => {}
             }
         });
-        Ok(Self { asks, status: seen })
+        let hub = Self { asks, feeds };
+        let looking = Looking {
+            hub: hub.clone(),
+            signals,
+            read_model,
+            from: projected,
+            cancel,
+        };
+        tokio::spawn(looking.run());
+        Ok(hub)
     }
 
     /// Whether it delivers.
@@ -97,77 +148,115 @@ impl Hub {
     /// # Errors
     /// Why it does not.
     pub fn health(&self) -> Result<(), String> {
-        self.status.borrow().clone().map_or(Ok(()), Err)
+        let reasons = self.feeds.iter().flat_map(|feed| {
+            let reason = |watch: &watch::Receiver<Option<String>>| watch.borrow().clone();
+            [reason(&feed.status), reason(&feed.behind)]
+        });
+        reasons.flatten().next().map_or(Ok(()), Err)
     }
 
     pub(super) async fn register(&self, key: UserKey, outbox: Outbox) -> Option<Registered> {
         let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Register { key, outbox, reply }).await.ok()?;
+        self.ask(Ask::Register { key, outbox, reply }).await?;
         answer.await.ok()
     }
 
-    pub(super) async fn attach(&self, key: UserKey, memberships: Memberships) -> Option<Result<(), Stale>> {
+    /// `None` when the hub has ended.
+    pub(super) async fn attach(
+        &self,
+        key: UserKey,
+        memberships: Option<Memberships>,
+    ) -> Option<Result<Cursor, Stale>> {
         let (reply, answer) = oneshot::channel();
-        self.asks
-            .send(Ask::Attach {
-                key,
-                memberships,
-                reply,
-            })
-            .await
-            .ok()?;
+        self.ask(Ask::Attach {
+            key,
+            memberships,
+            reply,
+        })
+        .await?;
         answer.await.ok()
     }
 
-    pub(super) async fn remove(&self, key: UserKey, socket: SocketId) {
-        // A hub that has ended has no sockets to forget.
-        let _ = self.asks.send(Ask::Remove { key, socket }).await;
+    pub(super) async fn ask(&self, ask: Ask) -> Option<()> {
+        self.asks.send(ask).await.ok()
     }
 }
 
-type Feed = SelectAll<BoxStream<'static, Result<Vec<Record>, ReadError>>>;
+/// What the hub knows of a shard.
+struct Shard {
+    orders: mpsc::UnboundedSender<Order>,
+    /// Orders to listen, and how many of them are in effect.
+    sent: u64,
+    in_effect: u64,
+    /// The newest sequence that was heard of.
+    heard: u64,
+    verified: u64,
+    /// Up to where memberships were looked at, oldest first; not safe yet.
+    looked: VecDeque<Verified>,
+    safe: Verified,
+}
+
+impl Shard {
+    fn new(feed: FeedHandle) -> Self {
+        Self {
+            orders: feed.orders,
+            sent: 0,
+            in_effect: 0,
+            heard: feed.verified,
+            verified: feed.verified,
+            looked: VecDeque::new(),
+            safe: Verified::default(),
+        }
+    }
+
+    /// Goes as far as everything is verified and the memberships were looked at; `true` when that is
+    /// further than before.
+    fn advance(&mut self) -> bool {
+        let before = self.safe;
+        while let Some(looked) = self.looked.front()
+            && looked.sequence <= self.verified
+        {
+            self.safe = *looked;
+            self.looked.pop_front();
+        }
+        self.safe != before
+    }
+}
+
+/// What is done when all orders of a moment are in effect.
+struct Waiting {
+    /// How many orders there were, by shard.
+    orders: Vec<u64>,
+    then: Then,
+}
+
+enum Then {
+    Attached(UserKey, Cursor, oneshot::Sender<Result<Cursor, Stale>>),
+    Looked(Checkpoint),
+}
 
 struct Task {
-    log: Arc<dyn EventLog>,
-    codec: Codec,
     audience: Audience,
-    /// The newest sequence that was handed out, by shard.
-    at: Vec<u64>,
-    status: watch::Sender<Option<String>>,
+    shards: Vec<Shard>,
+    waiting: VecDeque<Waiting>,
 }
 
 impl Task {
-    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        let mut feed = self.follow();
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut told: mpsc::Receiver<(u16, Told)>) {
         loop {
             tokio::select! {
                 ask = asks.recv() => match ask {
                     Some(ask) => self.answer(ask),
                     None => return,
                 },
-                records = feed.next() => {
-                    let delivered = match records {
-                        Some(Ok(records)) => self.deliver(&records).await,
-                        Some(Err(error)) => Err(error.to_string()),
-                        None => Err("the log is closed".to_owned()),
-                    };
-                    if let Err(reason) = delivered {
-                        tracing::warn!(reason = %reason, "live delivery waits");
-                        self.status.send_replace(Some(reason));
-                        tokio::time::sleep(RETRY).await;
-                        feed = self.follow();
-                    } else if self.status.borrow().is_some() {
-                        self.status.send_replace(None);
-                    }
-                }
+                told = told.recv() => match told {
+                    Some((shard, told)) => self.hear(shard, told),
+                    None => return,
+                },
             }
+            self.order();
+            self.settle();
         }
-    }
-
-    fn follow(&self) -> Feed {
-        (0..self.log.shards())
-            .map(|shard| self.log.follow(shard, self.at[usize::from(shard)]))
-            .collect()
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -175,11 +264,11 @@ impl Task {
         match ask {
             Ask::Register { key, outbox, reply } => {
                 let socket = SocketId(NEXT_SOCKET.fetch_add(1, Ordering::Relaxed));
-                let attached = self.audience.register(&key, socket, outbox);
+                let given = self.audience.register(&key, socket, outbox);
                 let registered = Registered {
                     socket,
-                    attached,
-                    at: self.at.clone(),
+                    given,
+                    at: self.shards.iter().map(|shard| shard.heard).collect(),
                 };
                 if reply.send(registered).is_err() {
                     self.audience.remove(&key, socket);
@@ -190,58 +279,178 @@ impl Task {
                 memberships,
                 reply,
             } => {
-                let _ = reply.send(self.audience.attach(&key, &memberships));
+                let given = match memberships {
+                    Some(memberships) => self.audience.attach(&key, &memberships),
+                    None => Ok(Cursor::default()),
+                };
+                match given {
+                    Ok(given) => self.when_listening(Then::Attached(key, given, reply)),
+                    Err(stale) => {
+                        let _ = reply.send(Err(stale));
+                    }
+                }
             }
             Ask::Remove { key, socket } => self.audience.remove(&key, socket),
+            Ask::Announced {
+                key,
+                conversation,
+                at,
+            } => self.audience.announced(&key, conversation, at),
+            Ask::Looked { changes, checkpoint } => {
+                for change in changes.into_iter().filter(|change| change.is_active) {
+                    let at = At {
+                        shard: checkpoint.shard,
+                        sequence: change.sequence,
+                    };
+                    let key = (change.tenant, change.user);
+                    self.audience.announced(&key, change.conversation, at);
+                }
+                self.when_listening(Then::Looked(checkpoint));
+            }
         }
     }
 
-    /// Hands out what records say. One that cannot be decoded is never skipped: delivery stops before
-    /// it, and says so.
-    async fn deliver(&mut self, records: &[Record]) -> Result<(), String> {
-        let commits = self
-            .codec
-            .decode(records)
-            .await
-            .map_err(|error: DecodeError| error.to_string())?;
-        for commit in commits {
-            self.at[usize::from(commit.shard)] = commit.sequence;
-            self.say(&commit);
-        }
-        Ok(())
+    /// Remembers to do this when everything that is wanted now is listened to.
+    fn when_listening(&mut self, then: Then) {
+        self.order();
+        let orders = self.shards.iter().map(|shard| shard.sent).collect();
+        self.waiting.push_back(Waiting { orders, then });
     }
 
-    fn say(&mut self, commit: &Commit) {
+    fn hear(&mut self, shard: u16, told: Told) {
+        match told {
+            Told::Heard {
+                commits,
+                verified,
+                closed,
+            } => {
+                for commit in &commits {
+                    self.say(commit, closed);
+                }
+                if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
+                    shard.verified = verified;
+                    shard.heard = shard.heard.max(verified);
+                    if shard.advance() {
+                        self.set_safe();
+                    }
+                }
+            }
+            Told::Listening { orders } => {
+                if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
+                    shard.in_effect += orders;
+                }
+            }
+        }
+    }
+
+    /// Passes on what the audience wants, as few orders as keep their order.
+    fn order(&mut self) {
+        for want in std::mem::take(&mut self.audience.wants) {
+            let (name, shard, since) = match want {
+                Want::Listen(name, at) => (name, at.shard, Some(at.sequence)),
+                Want::Unlisten(name, shard) => (name, shard, None),
+            };
+            let Some(shard) = self.shards.get_mut(usize::from(shard)) else {
+                continue;
+            };
+            let order = match since {
+                Some(since) => {
+                    shard.sent += 1;
+                    Order::Listen {
+                        streams: streams(&name),
+                        since,
+                    }
+                }
+                None => Order::Unlisten(streams(&name)),
+            };
+            // A feed that has ended is ending with the hub.
+            let _ = shard.orders.send(order);
+        }
+    }
+
+    /// Does what waited for orders that are in effect now.
+    fn settle(&mut self) {
+        let is_due = |waiting: &Waiting, shards: &[Shard]| {
+            let mut all = waiting.orders.iter().zip(shards);
+            all.all(|(orders, shard)| *orders <= shard.in_effect)
+        };
+        // A shard that is away holds up who waits for it, and nobody else.
+        let mut index = 0;
+        while let Some(waiting) = self.waiting.get(index) {
+            if !is_due(waiting, &self.shards) {
+                index += 1;
+                continue;
+            }
+            match self.waiting.remove(index).map(|waiting| waiting.then) {
+                Some(Then::Attached(key, given, reply)) => {
+                    self.audience.complete(&key);
+                    let _ = reply.send(Ok(given));
+                }
+                Some(Then::Looked(checkpoint)) => {
+                    if let Some(shard) = self.shards.get_mut(usize::from(checkpoint.shard)) {
+                        shard.looked.push_back(Verified::from(&checkpoint));
+                        if shard.advance() {
+                            self.set_safe();
+                        }
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn set_safe(&mut self) {
+        self.audience
+            .set_safe(self.shards.iter().map(|shard| shard.safe).collect());
+    }
+
+    fn say(&mut self, commit: &Commit, closed: u64) {
         let (Stream::Conversation(tenant, id) | Stream::Reads(tenant, id)) = &commit.stream else {
+            return;
+        };
+        let Some(stream) = StreamKey::of(&commit.stream) else {
             return;
         };
         let at = At {
             shard: commit.shard,
             sequence: commit.sequence,
         };
-        for recorded in &commit.events {
-            let frame = match &recorded.event {
-                Event::Conversation(
-                    Happened::Created { members, .. } | Happened::MembersAdded { members },
-                ) => {
-                    for (user, _) in members {
-                        self.audience
-                            .changed(at, &(tenant.clone(), user.clone()), *id, true);
-                    }
-                    None
-                }
-                Event::Conversation(Happened::MemberLeft { member, .. }) => {
-                    self.audience
-                        .changed(at, &(tenant.clone(), member.clone()), *id, false);
-                    None
-                }
-                Event::Conversation(Happened::MessageSent(sent)) => Some(frame::new_message(*id, sent)),
-                Event::Read(event) => frame::messages_read(*id, event, commit.time),
-                Event::User(_) => None,
-            };
-            if let Some(frame) = frame {
-                self.audience.say(at, tenant, *id, frame);
-            }
+        if let Some(shard) = self.shards.get_mut(usize::from(commit.shard)) {
+            shard.heard = shard.heard.max(commit.sequence);
         }
+        let room = (tenant.clone(), *id);
+        self.audience
+            .hear((at, closed), &room, stream, happenings(commit));
     }
+}
+
+fn streams((tenant, conversation): &ConversationKey) -> Vec<Stream> {
+    vec![
+        Stream::Conversation(tenant.clone(), *conversation),
+        Stream::Reads(tenant.clone(), *conversation),
+    ]
+}
+
+/// What a commit of a conversation, or of its read marks, means to those who listen.
+pub(super) fn happenings(commit: &Commit) -> Vec<Happening> {
+    let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
+        return Vec::new();
+    };
+    let meaning = |number: u32, event: &Event| match event {
+        Event::Conversation(Happened::Created { members, .. } | Happened::MembersAdded { members }) => Some(
+            Happening::Joined(members.iter().map(|(user, _)| user.clone()).collect()),
+        ),
+        Event::Conversation(Happened::MemberLeft { member, .. }) => Some(Happening::Left(member.clone())),
+        Event::Conversation(Happened::MessageSent(sent)) => {
+            Some(Happening::Said(number, frame::new_message(*id, sent)))
+        }
+        Event::Read(event) => {
+            frame::messages_read(*id, event, commit.time).map(|frame| Happening::Said(number, frame))
+        }
+        Event::User(_) => None,
+    };
+    (0..)
+        .zip(&commit.events)
+        .filter_map(|(number, recorded)| meaning(number, &recorded.event))
+        .collect()
 }

@@ -12,14 +12,18 @@ use eventstore::envelope::Trace;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink};
 use futures::{SinkExt, StreamExt};
+use projections::view::Memberships;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::audience::{Outbox, SocketId, UserKey};
+use super::audience::{Item, Outbox, SocketId, UserKey};
+use super::cursor::Cursor;
 use super::frame::{self, Incoming};
-use super::socket::Closing;
+use super::hub::{Ask, Registered};
+use super::resume::{self, Missed};
+use super::socket::{self, AUTHENTICATE, Closing};
 use crate::app::{App, now};
 use crate::auth::Identity;
 use crate::commands::messages::{SendMessage, send_message};
@@ -37,6 +41,8 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long the read model may take to say what a user is a member of.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(10);
+/// How long memberships that were too old are not read again.
+const STALE_PAUSE: Duration = Duration::from_millis(10);
 /// How long commands that were accepted are waited for when the socket is closed.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,20 +51,39 @@ type Answer = BoxFuture<'static, Vec<Utf8Bytes>>;
 
 pub(super) struct Session<'a> {
     app: Arc<App>,
+    key: UserKey,
     identity: Identity,
     sink: Sink<'a>,
+    /// What the client was given, on this socket or before.
+    cursor: Cursor,
     in_flight: FuturesUnordered<Answer>,
     heard: Instant,
 }
 
+/// Where a socket begins.
+struct Beginning {
+    /// What the client has when it is greeted.
+    cursor: Cursor,
+    /// What it is to be given before anything new.
+    missed: Missed,
+    /// What it has then.
+    given: Cursor,
+}
+
 impl<'a> Session<'a> {
-    /// Serves the socket until it is to be closed, and says why.
-    pub(super) async fn run(app: Arc<App>, socket: &'a mut WebSocket, identity: Identity) -> Closing {
+    /// Serves the socket until it is to be closed, and says why. `cursor` is what the client says that it
+    /// was given before.
+    pub(super) async fn run(
+        app: Arc<App>,
+        socket: &'a mut WebSocket,
+        identity: Identity,
+        cursor: Option<&str>,
+    ) -> Closing {
         let key: UserKey = (identity.tenant.clone(), identity.user.clone());
-        let (frames, received) = mpsc::channel(OUTBOX);
+        let (items, received) = mpsc::channel(OUTBOX);
         let overflow = CancellationToken::new();
         let outbox = Outbox {
-            frames,
+            items,
             overflow: overflow.clone(),
         };
         let Some(registered) = app.hub.register(key.clone(), outbox).await else {
@@ -69,44 +94,45 @@ impl<'a> Session<'a> {
             key: key.clone(),
             socket: registered.socket,
         };
-        if !registered.attached {
-            let attached = timeout(ATTACH_PATIENCE, attach(&app, &key, &registered.at)).await;
-            if !attached.unwrap_or(false) {
-                return Closing::Unavailable;
-            }
-        }
+        let beginning = timeout(ATTACH_PATIENCE, begin(&app, &key, registered, cursor)).await;
+        let beginning = match beginning {
+            Ok(Some(beginning)) => beginning,
+            Ok(None) | Err(_) => return Closing::Unavailable,
+        };
         let (sink, incoming) = socket.split();
         let session = Session {
             app,
+            key,
             identity,
             sink,
+            cursor: beginning.cursor.clone(),
             in_flight: FuturesUnordered::new(),
             heard: Instant::now(),
         };
-        let closing = session.converse(incoming, received, overflow).await;
+        let closing = session.converse(beginning, incoming, received, overflow).await;
         drop(guard);
         closing
     }
 
     async fn converse(
         mut self,
+        beginning: Beginning,
         mut incoming: futures::stream::SplitStream<&'a mut WebSocket>,
-        mut received: mpsc::Receiver<Utf8Bytes>,
+        mut received: mpsc::Receiver<Item>,
         overflow: CancellationToken,
     ) -> Closing {
-        let connected = frame::connected(&self.identity.user, now());
         let stopping = self.app.stopping.clone();
-        let expiry = self.expiry();
         let conversation = async {
-            if self.write(vec![connected]).await.is_err() {
+            if self.greet(beginning).await.is_err() {
                 return Closing::Gone;
             }
             let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
             pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
+                let expiry = self.expiry();
                 let done = tokio::select! {
-                    frame = received.recv() => match frame {
-                        Some(frame) => self.forward(frame, &mut received).await,
+                    item = received.recv() => match item {
+                        Some(item) => self.forward(item, &mut received).await,
                         None => return Closing::TooSlow,
                     },
                     Some(answer) = self.in_flight.next(), if !self.in_flight.is_empty() => {
@@ -114,8 +140,10 @@ impl<'a> Session<'a> {
                     }
                     message = incoming.next(), if self.in_flight.len() < IN_FLIGHT => match message {
                         Some(Ok(message)) => self.hear(message).await,
-                        Some(Err(_)) | None => return Closing::Gone,
+                        Some(Err(error)) => return Closing::of(error),
+                        None => return Closing::Gone,
                     },
+                    () = sleep_until(expiry) => return Closing::Unauthenticated,
                     _ = pings.tick() => {
                         if self.heard.elapsed() > SILENCE {
                             return Closing::Silent;
@@ -132,7 +160,6 @@ impl<'a> Session<'a> {
             closing = conversation => closing,
             () = overflow.cancelled() => return Closing::TooSlow,
             () = stopping.cancelled() => Closing::Stopping,
-            () = sleep_until(expiry) => Closing::Unauthenticated,
         };
         // What was accepted is carried out in any case; who can still listen hears of it.
         let drained = async {
@@ -157,19 +184,56 @@ impl<'a> Session<'a> {
         Instant::now() + Duration::from_secs(left.min(30 * 24 * 60 * 60))
     }
 
-    /// Writes a frame and those that wait behind it, with one flush.
-    async fn forward(
-        &mut self,
-        first: Utf8Bytes,
-        received: &mut mpsc::Receiver<Utf8Bytes>,
-    ) -> Result<(), Closing> {
-        let mut frames = vec![first];
-        while frames.len() < COALESCED
+    /// Says hello, and what the client missed.
+    async fn greet(&mut self, beginning: Beginning) -> Result<(), Closing> {
+        let connected = frame::connected(&self.identity.user, now());
+        let connected = self.with_cursor(&connected);
+        self.write(vec![connected]).await?;
+        match beginning.missed {
+            Missed::All(items) => {
+                for items in items.chunks(COALESCED) {
+                    self.give(items).await?;
+                }
+                self.cursor.join(&beginning.given);
+                Ok(())
+            }
+            Missed::Reset(reason) => {
+                self.cursor = beginning.given;
+                let reset = self.with_cursor(&frame::reset(reason));
+                self.write(vec![reset]).await
+            }
+        }
+    }
+
+    /// Gives the client an item and those that wait behind it, with one flush.
+    async fn forward(&mut self, first: Item, received: &mut mpsc::Receiver<Item>) -> Result<(), Closing> {
+        let mut items = vec![first];
+        while items.len() < COALESCED
             && let Ok(next) = received.try_recv()
         {
-            frames.push(next);
+            items.push(next);
+        }
+        self.give(&items).await
+    }
+
+    /// Writes what of these the client was not given before.
+    async fn give(&mut self, items: &[Item]) -> Result<(), Closing> {
+        let mut frames = Vec::with_capacity(items.len());
+        for item in items {
+            let is_new = !self.cursor.has(item.shard, item.stream, item.spot);
+            for (shard, safe) in (0..).zip(item.safe.iter().flat_map(|safe| safe.iter())) {
+                self.cursor.advance(shard, *safe);
+            }
+            if is_new {
+                self.cursor.note(item.shard, item.stream, item.spot);
+                frames.push(self.with_cursor(&item.frame));
+            }
         }
         self.write(frames).await
+    }
+
+    fn with_cursor(&self, frame: &Utf8Bytes) -> Utf8Bytes {
+        frame::with_cursor(frame, &self.app.cursors.seal(&self.key, &self.cursor))
     }
 
     async fn write(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Closing> {
@@ -194,8 +258,9 @@ impl<'a> Session<'a> {
             }
         };
         let mut answer = match frame::read(&text) {
+            Ok(incoming) if incoming.event == AUTHENTICATE => return self.renew(incoming).await,
             Ok(incoming) => carry_out(Arc::clone(&self.app), self.identity.clone(), incoming),
-            Err(error) => return self.write(vec![frame::message_error(&error, None)]).await,
+            Err(frame::Malformed { id, error }) => return self.refuse(id, &error).await,
         };
         // Polled once right here: that hands the command over before the next frame is read.
         match futures::poll!(&mut answer) {
@@ -205,6 +270,33 @@ impl<'a> Session<'a> {
                 Ok(())
             }
         }
+    }
+}
+
+impl Session<'_> {
+    /// Takes a new token of the same user, whose time counts from now on.
+    async fn renew(&mut self, incoming: Incoming) -> Result<(), Closing> {
+        let id = incoming.id.clone();
+        let renewed = socket::check(&self.app, incoming).and_then(|identity| {
+            let is_same = (&identity.tenant, &identity.user) == (&self.key.0, &self.key.1);
+            let other = || ApiError::unauthenticated("another_user", "the token is of another user");
+            is_same.then_some(identity).ok_or_else(other)
+        });
+        match renewed {
+            Ok(identity) => {
+                self.app.meet(&identity);
+                self.identity = identity;
+                let acks = id.iter().map(|id| frame::ack(id, Ok(None)));
+                self.write(acks.collect()).await
+            }
+            Err(error) => self.refuse(id, &error).await,
+        }
+    }
+
+    async fn refuse(&mut self, id: Option<Value>, error: &ApiError) -> Result<(), Closing> {
+        let mut frames = vec![frame::message_error(error, None)];
+        frames.extend(id.map(|id| frame::ack(&id, Err(error))));
+        self.write(frames).await
     }
 }
 
@@ -218,34 +310,88 @@ struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let (hub, key, socket) = (self.app.hub.clone(), self.key.clone(), self.socket);
-        tokio::spawn(async move { hub.remove(key, socket).await });
+        // A hub that has ended has no sockets to forget.
+        tokio::spawn(async move { hub.ask(Ask::Remove { key, socket }).await });
+    }
+}
+
+/// Makes sure that the socket hears everything from a moment on, and finds what the client missed before
+/// it; `None` when something is away.
+async fn begin(app: &App, key: &UserKey, registered: Registered, cursor: Option<&str>) -> Option<Beginning> {
+    let (given, memberships) = match registered.given {
+        Some(given) => {
+            app.hub.attach(key.clone(), None).await?.ok()?;
+            (given, None)
+        }
+        None => attach(app, key, &registered.at).await?,
+    };
+    let fresh = |missed| Beginning {
+        cursor: given.clone(),
+        missed,
+        given: given.clone(),
+    };
+    let Some(text) = cursor else {
+        return Some(fresh(Missed::All(Vec::new())));
+    };
+    let away = |error: &dyn std::error::Error| tracing::warn!(%error, "a socket cannot be resumed");
+    let cursor = match resume::check(app, key, text).await {
+        Ok(Ok(cursor)) => cursor,
+        Ok(Err(reason)) => return Some(fresh(Missed::Reset(reason))),
+        Err(error) => {
+            away(&error);
+            return None;
+        }
+    };
+    let memberships = match memberships {
+        Some(memberships) => memberships,
+        None => {
+            let at: Vec<_> = (0..given.shards()).map(|shard| given.newest(shard)).collect();
+            memberships_since(app, key, &at).await?
+        }
+    };
+    match resume::missed(app, key, &memberships, (&cursor, &given)).await {
+        Ok(Missed::All(items)) => Some(Beginning {
+            cursor,
+            missed: Missed::All(items),
+            given,
+        }),
+        Ok(reset) => Some(fresh(reset)),
+        Err(error) => {
+            away(&error);
+            None
+        }
     }
 }
 
 /// Gives the hub the user's memberships, as of the moment of connecting or later.
-async fn attach(app: &App, key: &UserKey, at: &[u64]) -> bool {
+async fn attach(app: &App, key: &UserKey, at: &[u64]) -> Option<(Cursor, Option<Memberships>)> {
     loop {
-        for (shard, sequence) in (0..).zip(at) {
-            let position = Position {
-                epoch: app.log.epoch(),
-                shard,
-                sequence: *sequence,
-            };
-            if !app.projected.reached(position, ATTACH_PATIENCE).await {
-                return false;
-            }
+        let memberships = memberships_since(app, key, at).await?;
+        match app.hub.attach(key.clone(), Some(memberships.clone())).await? {
+            Ok(given) => return Some((given, Some(memberships))),
+            // They are newer every time: the read model goes on.
+            Err(_stale) => tokio::time::sleep(STALE_PAUSE).await,
         }
-        let memberships = match app.read_model.memberships(&key.0, &key.1).await {
-            Ok(memberships) => memberships,
-            Err(error) => {
-                tracing::warn!(%error, "a socket cannot be attached");
-                return false;
-            }
+    }
+}
+
+/// The user's memberships as of these sequences, by shard, or later.
+async fn memberships_since(app: &App, key: &UserKey, at: &[u64]) -> Option<Memberships> {
+    for (shard, sequence) in (0..).zip(at) {
+        let position = Position {
+            epoch: app.log.epoch(),
+            shard,
+            sequence: *sequence,
         };
-        match app.hub.attach(key.clone(), memberships).await {
-            Some(Ok(())) => return true,
-            Some(Err(_stale)) => {}
-            None => return false,
+        if !app.projected.reached(position, ATTACH_PATIENCE).await {
+            return None;
+        }
+    }
+    match app.read_model.memberships(&key.0, &key.1).await {
+        Ok(memberships) => Some(memberships),
+        Err(error) => {
+            tracing::warn!(%error, "a socket cannot be attached");
+            None
         }
     }
 }

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Deserialize;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
-use super::frame;
+use super::frame::{self, Incoming};
 use super::session::Session;
 use crate::app::App;
 use crate::auth::Identity;
@@ -25,8 +26,11 @@ use crate::error::ApiError;
 const MAX_FRAME_BYTES: usize = 256 * 1024;
 /// How long a client may take to say who it is.
 const AUTHENTICATION_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a closing socket may take.
+/// How long a closing socket may take, and one that is closed because it was too slow.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+const SLOW_CLOSING_PATIENCE: Duration = Duration::from_secs(10);
+/// What a socket reads at once. Frames of clients are small, and idle sockets are many.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Why a socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +45,39 @@ pub(super) enum Closing {
     Silent,
     /// The token is not valid, or not any more.
     Unauthenticated,
+    /// The client did not say who it is.
+    Unnamed,
+    /// A frame was larger than frames may be.
+    TooLarge,
+    /// A text frame was no text.
+    NotText,
+    /// The client does not speak the protocol.
+    Protocol,
     /// The client has gone.
     Gone,
 }
 
 impl Closing {
+    /// What an error of the connection means.
+    pub(super) fn of(error: axum::Error) -> Self {
+        let error = error.into_inner().downcast::<tungstenite::Error>();
+        match error.as_deref() {
+            Ok(tungstenite::Error::Capacity(_)) => Self::TooLarge,
+            Ok(tungstenite::Error::Utf8(_)) => Self::NotText,
+            Ok(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Self::Gone,
+            Ok(tungstenite::Error::Protocol(_)) => Self::Protocol,
+            _ => Self::Gone,
+        }
+    }
+
+    /// How long the client may take to hear of it. One that was too slow has much to read before.
+    const fn patience(self) -> Duration {
+        match self {
+            Self::TooSlow => SLOW_CLOSING_PATIENCE,
+            _ => CLOSING_PATIENCE,
+        }
+    }
+
     const fn frame(self) -> CloseFrame {
         let (code, reason) = match self {
             Self::Stopping => (4000, "the server is stopping"),
@@ -53,7 +85,11 @@ impl Closing {
             Self::Unavailable => (4002, "the server is not ready"),
             Self::Silent => (4003, "the client is silent"),
             Self::Unauthenticated => (4500, "the token is not valid"),
-            Self::Gone => (1000, ""),
+            Self::Unnamed => (4501, "no token came in time"),
+            Self::TooLarge => (close_code::SIZE, "a frame is too large"),
+            Self::NotText => (close_code::INVALID, "a text frame is not UTF-8"),
+            Self::Protocol => (close_code::PROTOCOL, "this is not the WebSocket protocol"),
+            Self::Gone => (close_code::NORMAL, ""),
         };
         CloseFrame {
             code,
@@ -62,7 +98,13 @@ impl Closing {
     }
 }
 
-/// `GET /ws`.
+#[derive(Deserialize)]
+struct Asked {
+    /// The cursor of the last frame that the client was given.
+    cursor: Option<String>,
+}
+
+/// `GET /ws?cursor=…`.
 ///
 /// # Errors
 /// 401 for a token in `Authorization` that is not valid, 400 for a request that is no upgrade.
@@ -73,20 +115,23 @@ pub async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Result<Re
     } else {
         None
     };
+    let Query(asked) = Query::<Asked>::try_from_uri(&parts.uri)
+        .map_err(|_| ApiError::bad_request("malformed_query", "the query cannot be read"))?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
         .await
         .map_err(|_| {
             ApiError::bad_request("not_a_websocket", "the request is not an upgrade to a WebSocket")
         })?;
     let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .max_frame_size(MAX_FRAME_BYTES);
     Ok(upgrade
-        .on_upgrade(|socket| serve(app, socket, identity))
+        .on_upgrade(|socket| serve(app, socket, identity, asked.cursor))
         .into_response())
 }
 
-async fn serve(app: Arc<App>, mut socket: WebSocket, identity: Option<Identity>) {
+async fn serve(app: Arc<App>, mut socket: WebSocket, identity: Option<Identity>, cursor: Option<String>) {
     let identity = match identity {
         Some(identity) => Ok(identity),
         None => authenticate(&app, &mut socket).await,
@@ -94,7 +139,7 @@ async fn serve(app: Arc<App>, mut socket: WebSocket, identity: Option<Identity>)
     let connections = metrics::gauge!("verbatim_sockets");
     connections.increment(1.0);
     let closing = match identity {
-        Ok(identity) => Session::run(app, &mut socket, identity).await,
+        Ok(identity) => Session::run(app, &mut socket, identity, cursor.as_deref()).await,
         Err(closing) => closing,
     };
     connections.decrement(1.0);
@@ -103,11 +148,15 @@ async fn serve(app: Arc<App>, mut socket: WebSocket, identity: Option<Identity>)
     }
     // Whoever is too slow may not take the frame; nobody waits for it long.
     let _ = timeout(
-        CLOSING_PATIENCE,
+        closing.patience(),
         socket.send(Message::Close(Some(closing.frame()))),
     )
     .await;
 }
+
+/// The event that says who a client is: the first of a socket without a token, and any later one that
+/// renews it.
+pub(super) const AUTHENTICATE: &str = "authenticate";
 
 #[derive(Deserialize)]
 struct Authenticate {
@@ -121,40 +170,48 @@ async fn authenticate(app: &Arc<App>, socket: &mut WebSocket) -> Result<Identity
             match socket.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Binary(_))) => return Err(Closing::Unauthenticated),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Closing::Gone),
+                Some(Ok(Message::Binary(_))) => return Err(Closing::Unnamed),
+                Some(Err(error)) => return Err(Closing::of(error)),
+                Some(Ok(Message::Close(_))) | None => return Err(Closing::Gone),
             }
         }
     };
     let text = timeout(AUTHENTICATION_PATIENCE, first)
         .await
-        .map_err(|_| Closing::Unauthenticated)??;
-    let checked = frame::read(&text).and_then(|incoming| {
-        let expected = || {
-            ApiError::unauthenticated(
-                "token_missing",
-                "the first frame must be authenticate with a token",
-            )
-        };
-        if incoming.event != "authenticate" {
-            return Err(expected());
-        }
-        let data: Authenticate = serde_json::from_value(incoming.data).map_err(|_| expected())?;
-        Ok((app.authenticator.check(&data.token)?, incoming.id))
-    });
-    match checked {
-        Ok((identity, id)) => {
-            app.meet(&identity);
-            if let Some(id) = id {
-                let ack = Message::Text(frame::ack(&id, Ok(None)));
-                socket.send(ack).await.map_err(|_| Closing::Gone)?;
-            }
-            Ok(identity)
-        }
-        Err(error) => {
-            let refusal = Message::Text(frame::message_error(&error, None));
-            socket.send(refusal).await.map_err(|_| Closing::Gone)?;
-            Err(Closing::Unauthenticated)
-        }
+        .map_err(|_| Closing::Unnamed)??;
+    let (id, checked) = match frame::read(&text) {
+        Ok(incoming) => (incoming.id.clone(), check(app, incoming)),
+        Err(frame::Malformed { id, error }) => (id, Err(error)),
+    };
+    let mut answers = Vec::with_capacity(2);
+    if let Err(error) = &checked {
+        answers.push(frame::message_error(error, None));
     }
+    if let Some(id) = id {
+        answers.push(frame::ack(&id, checked.as_ref().map(|_| None)));
+    }
+    for answer in answers {
+        socket
+            .send(Message::Text(answer))
+            .await
+            .map_err(|_| Closing::Gone)?;
+    }
+    let identity = checked.map_err(|_| Closing::Unauthenticated)?;
+    app.meet(&identity);
+    Ok(identity)
+}
+
+/// Who a frame `authenticate` says that this is.
+pub(super) fn check(app: &App, incoming: Incoming) -> Result<Identity, ApiError> {
+    let expected = || {
+        ApiError::unauthenticated(
+            "token_missing",
+            "the first frame must be authenticate with a token",
+        )
+    };
+    if incoming.event != AUTHENTICATE {
+        return Err(expected());
+    }
+    let data: Authenticate = serde_json::from_value(incoming.data).map_err(|_| expected())?;
+    app.authenticator.check(&data.token)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 /// The variable that names the server's binary; `scripts/test` sets it.
@@ -38,6 +39,37 @@ impl NatsServer {
             port,
             process,
         }
+    }
+
+    /// The server that the tests of this process share; it ends with the process. Each test takes a
+    /// namespace of its own.
+    ///
+    /// # Panics
+    /// Like [`Self::start`].
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<(NatsServer, Child)> = OnceCell::const_new();
+        let (server, _) = SHARED
+            .get_or_init(|| async {
+                let server = Self::start().await;
+                let watcher = server.watched();
+                (server, watcher)
+            })
+            .await;
+        server
+    }
+
+    /// A shell that ends the server and deletes its folder when this process is gone, however it went:
+    /// then the pipe it reads from is closed. What is shared is never dropped.
+    fn watched(&self) -> Child {
+        Command::new("/bin/sh")
+            .args(["-c", "read -r _; kill -KILL \"$1\"; rm -rf \"$2\"", "watch"])
+            .arg(self.process.id().to_string())
+            .arg(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell can be run")
     }
 
     /// Where it takes connections.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::CommitId;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::log::{Append, AppendError, Appended, Expected};
 
@@ -59,9 +60,17 @@ impl Writer {
         }
     }
 
-    /// Runs until every handle of the log is gone and every accepted append is answered.
-    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.recv().await {
+    /// Runs until the log is closed or every handle of it is gone, and every accepted append is answered.
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>, closing: CancellationToken) {
+        loop {
+            let first = tokio::select! {
+                first = requests.recv() => first,
+                () = closing.cancelled(), if !requests.is_closed() => {
+                    requests.close();
+                    continue;
+                }
+            };
+            let Some(first) = first else { break };
             let mut bytes = first.append.payload.len();
             let mut batch = vec![first];
             while batch.len() < BATCH_APPENDS

@@ -132,6 +132,35 @@ pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
     })
 }
 
+/// Gives a log that exists a new epoch.
+pub(super) async fn renew_epoch(config: JetStreamConfig) -> Result<Epoch, OpenError> {
+    let context = jetstream::new(config.client);
+    let shape = Shape {
+        namespace: config.namespace,
+        shards: config.shards,
+        replicas: config.replicas,
+    };
+    let found = survey(&context, &shape).await?;
+    let epoch = Epoch::draw();
+    for (number, info) in (0..).zip(found) {
+        let stream = shape.name(number);
+        let Some(mut config) = info.map(|info| info.config) else {
+            return Err(OpenError::Lost(stream));
+        };
+        if shape::epoch(&config).is_none() {
+            return Err(OpenError::Foreign(stream));
+        }
+        if let Some(differences) = shape.differences(number, &config) {
+            return Err(OpenError::Differs { stream, differences });
+        }
+        shape::set_epoch(&mut config, epoch);
+        in_time(context.update_stream(config))
+            .await?
+            .map_err(|error| OpenError::Unavailable(error.to_string()))?;
+    }
+    Ok(epoch)
+}
+
 /// Major and minor of a server's version.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.split('.').map(str::parse);

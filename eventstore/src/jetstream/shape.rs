@@ -109,6 +109,11 @@ pub(super) fn epoch(config: &Config) -> Option<Epoch> {
     config.metadata.get(EPOCH)?.parse().ok()
 }
 
+/// Makes a shard one of another incarnation of the log.
+pub(super) fn set_epoch(config: &mut Config, epoch: Epoch) {
+    config.metadata.insert(EPOCH.to_owned(), epoch.to_string());
+}
+
 /// The configuration as the server spells it, with the subjects in one order.
 fn fields(config: &Config) -> Map<String, Value> {
     let mut config = config.clone();

@@ -51,6 +51,9 @@ impl From<MigrateError> for OpenError {
     }
 }
 
+/// The metadata that says that the keys belong to a log.
+const ADOPTED: &str = "adopted";
+
 /// The keys of a cluster.
 #[derive(Clone)]
 pub struct PostgresKeys {
@@ -97,6 +100,33 @@ impl PostgresKeys {
             pool: database.pool(&schema, connections, STATEMENT_TIMEOUT),
             master,
         })
+    }
+
+    /// Whether they were made just now and belong to no log yet.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the database is away.
+    pub async fn are_new(&self) -> Result<bool, KeysUnavailable> {
+        sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT FROM metadata WHERE name = $1) AND NOT EXISTS (SELECT FROM user_keys)",
+        )
+        .bind(ADOPTED)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(away)
+    }
+
+    /// Remembers that they belong to a log.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the database is away.
+    pub async fn adopt(&self) -> Result<(), KeysUnavailable> {
+        sqlx::query("INSERT INTO metadata (name, value) VALUES ($1, '') ON CONFLICT DO NOTHING")
+            .bind(ADOPTED)
+            .execute(&self.pool)
+            .await
+            .map_err(away)?;
+        Ok(())
     }
 
     /// Closes the connections: what is asked afterwards is answered as unavailable.

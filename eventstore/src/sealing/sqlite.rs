@@ -42,6 +42,44 @@ impl SqliteKeys {
     }
 }
 
+/// What `user_version` says of a file that was adopted for a log.
+const ADOPTED: i64 = 1;
+
+impl SqliteKeys {
+    /// Whether the file was made just now and belongs to no log yet.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the file cannot be read.
+    pub async fn are_new(&self) -> Result<bool, KeysUnavailable> {
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(away)?;
+        let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM user_keys")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(away)?;
+        Ok(version != ADOPTED && keys == 0)
+    }
+
+    /// Remembers that the file belongs to a log.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the file cannot be written.
+    pub async fn adopt(&self) -> Result<(), KeysUnavailable> {
+        sqlx::query("PRAGMA user_version = 1")
+            .execute(&self.pool)
+            .await
+            .map_err(away)?;
+        Ok(())
+    }
+
+    /// Closes the file, which holds everything afterwards and can be copied.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
 fn away(error: sqlx::Error) -> KeysUnavailable {
     KeysUnavailable(error.to_string())
 }

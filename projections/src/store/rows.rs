@@ -173,26 +173,53 @@ pub(super) fn memberships<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) ->
         let mut columns = Columns::of(row);
         let conversation = columns.optional_id(ConversationId::from_bytes)?;
         let (shard, sequence) = (columns.shard()?, columns.number()?);
-        match conversation {
-            Some(conversation) => memberships.conversations.push(Membership {
+        let (epoch, commit_id) = (
+            columns.optional_text()?,
+            columns.optional_id(CommitId::from_bytes)?,
+        );
+        match (conversation, epoch) {
+            (Some(conversation), _) => memberships.conversations.push(Membership {
                 conversation,
                 shard,
                 changed: sequence,
                 is_active: columns.flag()?,
             }),
-            None => memberships.checkpoints.push((shard, sequence)),
+            (None, Some(epoch)) => memberships.checkpoints.push(Checkpoint {
+                epoch: epoch
+                    .parse()
+                    .map_err(|_| damaged("an epoch that does not parse"))?,
+                shard,
+                sequence,
+                commit_id,
+            }),
+            (None, None) => return Err(damaged("a checkpoint without an epoch")),
         }
     }
     Ok(memberships)
 }
 
 pub(super) fn membership_changes<'r>(
+    shard: u16,
     rows: impl IntoIterator<Item = impl Cells<'r>>,
 ) -> Read<MembershipChanges> {
     let mut answer = MembershipChanges::default();
     for row in rows {
         let mut columns = Columns::of(row);
-        answer.checkpoint = columns.number()?;
+        let epoch = columns.optional_text()?;
+        let (sequence, commit_id) = (
+            columns.optional_number()?,
+            columns.optional_id(CommitId::from_bytes)?,
+        );
+        if let (Some(epoch), Some(sequence)) = (epoch, sequence) {
+            answer.checkpoint = Some(Checkpoint {
+                epoch: epoch
+                    .parse()
+                    .map_err(|_| damaged("an epoch that does not parse"))?,
+                shard,
+                sequence,
+                commit_id,
+            });
+        }
         let Some(tenant) = columns.optional_text()? else {
             continue;
         };

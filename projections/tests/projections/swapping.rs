@@ -93,8 +93,8 @@ async fn ask(
         assert!(facts.checkpoint >= seen, "{} after {seen}", facts.checkpoint);
         let memberships = store.memberships(&tenant, &ann).await.unwrap();
         assert_eq!(memberships.active().count(), ids.len());
-        assert!(memberships.checkpoints[0].1 >= facts.checkpoint);
-        seen = memberships.checkpoints[0].1;
+        assert!(memberships.checkpoints[0].sequence >= facts.checkpoint);
+        seen = memberships.checkpoints[0].sequence;
         assert!(store.checkpoint(0).await.unwrap().unwrap().sequence >= seen);
         let page = store.conversations(&tenant, &ann, 10, None).await.unwrap();
         assert_eq!(page.items.len(), ids.len());

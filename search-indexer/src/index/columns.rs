@@ -20,6 +20,7 @@ pub(crate) struct Terms {
 /// The columns of one segment.
 pub(crate) struct Columns {
     pub(crate) segment: SegmentId,
+    pub(crate) recorded_at: Arc<dyn ColumnValues<u64>>,
     pub(crate) rank: Arc<dyn ColumnValues<u64>>,
     pub(crate) ordinal: Arc<dyn ColumnValues<u64>>,
     pub(crate) sent_at: Arc<dyn ColumnValues<i64>>,
@@ -52,6 +53,7 @@ impl Columns {
         let fast = reader.fast_fields();
         Ok(Self {
             segment: reader.segment_id(),
+            recorded_at: fast.column_first_or_default(schema::RECORDED_AT)?,
             rank: fast.column_first_or_default(schema::RANK)?,
             ordinal: fast.column_first_or_default(schema::ORDINAL)?,
             sent_at: fast.column_first_or_default(schema::SENT_AT)?,

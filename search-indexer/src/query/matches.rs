@@ -20,16 +20,19 @@ use crate::index::{Columns, Snapshot, Terms, damaged};
 pub(super) struct Matches {
     /// The state of the index that is searched.
     pub(super) snapshot: Arc<Snapshot>,
-    /// Only messages of lower rank are kept: the page before ended here.
-    pub(super) below: u64,
+    /// Only older messages are kept: the page before ended here.
+    pub(super) before: Age,
     /// How many of the newest are kept.
     pub(super) keep: usize,
 }
 
+/// When a message was recorded and its rank: the greater is the newer.
+pub(crate) type Age = (u64, u64);
+
 /// Where a match is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) rank: u64,
+    pub(super) age: Age,
     pub(super) segment: SegmentOrdinal,
     pub(super) document: DocId,
 }
@@ -61,7 +64,7 @@ impl Collector for Matches {
             total: 0,
             newest: Newest {
                 segment,
-                below: self.below,
+                before: self.before,
                 keep: self.keep,
                 places: Vec::new(),
             },
@@ -95,7 +98,7 @@ impl Collector for Matches {
                     .filter(|(_, c)| *c > 0),
             );
         }
-        newest.sort_unstable_by_key(|place: &Place| Reverse(place.rank));
+        newest.sort_unstable_by_key(|place: &Place| Reverse(place.age));
         newest.truncate(self.keep);
         let facets = Facets {
             by_type: by_frequency(kinds.merged(), kind)?,
@@ -200,9 +203,9 @@ impl SegmentCollector for SegmentMatches {
             self.by_user.count(&self.columns.user.numbers, documents, values);
             self.by_conversation
                 .count(&self.columns.conversation.numbers, documents, values);
-            self.columns.rank.get_vals(documents, values);
-            for (document, rank) in documents.iter().zip(values) {
-                self.newest.offer(*document, *rank);
+            self.columns.recorded_at.get_vals(documents, values);
+            for (document, recorded_at) in documents.iter().zip(values) {
+                self.newest.offer(*document, *recorded_at, &*self.columns.rank);
             }
         }
     }
@@ -216,16 +219,21 @@ impl SegmentCollector for SegmentMatches {
 /// The newest matches of a segment: up to twice as many as are kept, then the older half goes.
 struct Newest {
     segment: SegmentOrdinal,
-    below: u64,
+    before: Age,
     keep: usize,
     places: Vec<Place>,
 }
 
 impl Newest {
-    fn offer(&mut self, document: DocId, rank: u64) {
-        if rank < self.below {
+    /// The rank of a message is looked up only when its time does not say already that it is too new.
+    fn offer(&mut self, document: DocId, recorded_at: u64, ranks: &dyn ColumnValues<u64>) {
+        if recorded_at > self.before.0 {
+            return;
+        }
+        let age = (recorded_at, ranks.get_val(document));
+        if age < self.before {
             self.places.push(Place {
-                rank,
+                age,
                 segment: self.segment,
                 document,
             });
@@ -238,7 +246,7 @@ impl Newest {
     fn cut(&mut self) {
         if self.places.len() > self.keep {
             self.places
-                .select_nth_unstable_by_key(self.keep - 1, |place| Reverse(place.rank));
+                .select_nth_unstable_by_key(self.keep - 1, |place| Reverse(place.age));
             self.places.truncate(self.keep);
         }
     }

@@ -90,10 +90,11 @@ fn what_is_no_cursor_is_refused() {
     for text in [
         "",
         "1",
-        "zzzzzzzzzzzzzzzz",
-        "+000000000000001",
-        "00000000000000AB",
-        "00000000000000000",
+        "0000000000000001",
+        "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
+        "+0000000000000000000000000000001",
+        "000000000000000000000000000000AB",
+        "000000000000000000000000000000000",
     ] {
         assert!(text.parse::<SearchCursor>().is_err(), "{text}");
     }

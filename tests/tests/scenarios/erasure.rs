@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tests::answers::{answers, assert_same};
 use tests::{Folder, TestServer, token};
 
@@ -107,16 +107,35 @@ async fn a_founder_whose_key_is_gone_takes_the_name_of_the_group_along() {
 
 /// Deletes a user's keys as whoever runs the server does.
 async fn delete_key(folder: &Folder, user: &str) {
-    let options = SqliteConnectOptions::new().filename(folder.data().join("keys.db"));
-    let mut keys = options.connect().await.unwrap();
-    let deleted = sqlx::query("DELETE FROM user_keys WHERE tenant_id = ? AND user_id = ?")
-        .bind(token::DEFAULT_TENANT)
-        .bind(user)
-        .execute(&mut keys)
-        .await
-        .unwrap();
-    assert!(deleted.rows_affected() > 0, "{user} had no key");
-    keys.close().await.unwrap();
+    let deleted = match folder.cluster() {
+        None => {
+            let options = SqliteConnectOptions::new().filename(folder.data().join("keys.db"));
+            let mut keys = options.connect().await.unwrap();
+            let deleted = sqlx::query("DELETE FROM user_keys WHERE tenant_id = ? AND user_id = ?")
+                .bind(token::DEFAULT_TENANT)
+                .bind(user)
+                .execute(&mut keys)
+                .await
+                .unwrap();
+            keys.close().await.unwrap();
+            deleted.rows_affected()
+        }
+        Some(cluster) => {
+            let mut keys = PgConnection::connect(&cluster.database).await.unwrap();
+            let statement = format!(
+                "DELETE FROM \"{}_keys\".user_keys WHERE tenant_id = $1 AND user_id = $2",
+                cluster.namespace
+            );
+            let deleted = sqlx::query(AssertSqlSafe(statement))
+                .bind(token::DEFAULT_TENANT)
+                .bind(user)
+                .execute(&mut keys)
+                .await
+                .unwrap();
+            deleted.rows_affected()
+        }
+    };
+    assert!(deleted > 0, "{user} had no key");
 }
 
 /// The answers as they must be once this user's words are gone.

@@ -20,7 +20,7 @@ async fn an_import_takes_in_exactly_the_messages_of_odd_logs() {
 
 #[tokio::test]
 async fn an_import_goes_on_where_a_growing_log_ended_and_the_conversation_goes_on_too() {
-    let folder = Folder::new();
+    let folder = Folder::new().await;
     let path = corpus::generated(folder.scratch(), "2004-02-01", 40, 3);
     let whole = std::fs::read_to_string(&path).unwrap();
     let half: String = whole.lines().take(20).flat_map(|line| [line, "\n"]).collect();
@@ -40,7 +40,7 @@ async fn an_import_goes_on_where_a_growing_log_ended_and_the_conversation_goes_o
 
 #[tokio::test]
 async fn an_import_into_a_tenant_is_seen_there_alone() {
-    let folder = Folder::new();
+    let folder = Folder::new().await;
     let path = corpus::generated(folder.scratch(), "2004-02-02", 10, 2);
     let words = ["import", "irc", "--tenant", "acme"].map(Into::into);
     folder
@@ -56,7 +56,7 @@ async fn an_import_into_a_tenant_is_seen_there_alone() {
 
 async fn assert_imported(paths: &[PathBuf]) {
     let logs: Vec<_> = paths.iter().map(|path| Log::read(path)).collect();
-    let folder = Folder::new();
+    let folder = Folder::new().await;
     let import = folder.import(paths).await.succeeded();
     for log in &logs {
         assert_reported(log, &import.stderr);

@@ -23,7 +23,7 @@ const USERS: [(&str, Way); 5] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
-    let folder = Folder::new();
+    let folder = Folder::new().await;
     let logs = ["2004-05-01", "2004-05-02"].map(|date| corpus::generated(folder.scratch(), date, 10_000, 30));
     let killed = kill_imports(&folder, &logs).await;
     folder.import(&logs).await.succeeded();

@@ -12,7 +12,7 @@ const BOUND: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn after_a_crash_a_large_conversation_takes_commands_and_shows_its_end() {
-    let folder = Folder::new();
+    let folder = Folder::new().await;
     let log = corpus::generated(folder.scratch(), "2004-03-01", MESSAGES as usize, 50);
     let start = Instant::now();
     folder.import(&[log]).await.succeeded();

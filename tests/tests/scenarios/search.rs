@@ -145,3 +145,42 @@ async fn paged(client: &Client, limit: u64) -> Vec<Message> {
         }
     }
 }
+
+#[tokio::test]
+async fn hits_of_many_conversations_are_newest_first() {
+    let server = TestServer::start().await;
+    let ann = server.client("ann");
+    // In a cluster they lie in different shards. One of them is busy, so that its numbers run ahead.
+    let busy = ann.direct("busy").await.id;
+    for number in 0..30 {
+        ann.say(&busy, &format!("chatter {number}")).await;
+    }
+    let mut sent = Vec::new();
+    for number in 0..12 {
+        let chat = ann.direct(&format!("friend{}", number % 6)).await.id;
+        sent.push(ann.say(&chat, &format!("beacon {number}")).await.id);
+        sent.push(ann.say(&busy, "a beacon in between").await.id);
+    }
+    sent.reverse();
+    eventually("the messages are found", || async {
+        let found: Vec<_> = ann
+            .search_all("beacon")
+            .await
+            .0
+            .into_iter()
+            .map(|hit| hit.id)
+            .collect();
+        (found.len() == sent.len())
+            .then_some(())
+            .ok_or(found.len().to_string())
+    })
+    .await;
+    let found: Vec<_> = ann
+        .search_all("beacon")
+        .await
+        .0
+        .into_iter()
+        .map(|hit| hit.id)
+        .collect();
+    assert_eq!(found, sent);
+}

@@ -114,6 +114,7 @@ async fn a_frame_with_an_id_is_acknowledged_under_it() {
     assert_eq!((ack.0, ack.1["success"].clone()), (json!(77), json!(false)));
     let ack = ann.call("mark_as_read", &json!({"conversationId": chat})).await;
     assert_eq!(ack["success"], true);
+    server.settled().await;
     assert_eq!(server.client("bob").messages(&chat).await.len(), 2);
 }
 

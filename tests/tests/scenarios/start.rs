@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tests::deployment::is_cluster;
 use tests::{Client, Folder, Process, TestServer, eventually, report, token};
 
 #[tokio::test]
@@ -15,7 +16,12 @@ async fn the_first_start_says_what_it_runs_and_the_printed_command_works() {
         std::future::ready(said.contains("Bearer ").then_some(said.clone()).ok_or(said))
     })
     .await;
-    assert!(said.to_lowercase().contains("embedded"), "which mode: {said}");
+    let mode = if is_cluster() {
+        "mode: cluster"
+    } else {
+        "mode: embedded"
+    };
+    assert!(said.contains(mode), "which mode: {said}");
     assert!(
         said.contains(data.to_str().unwrap()),
         "where the data lies: {said}"
@@ -122,7 +128,8 @@ async fn the_token_command_prints_a_token_and_nothing_else() {
 #[tokio::test]
 async fn the_secret_and_the_keys_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    let server = TestServer::start().await;
+    // In a cluster neither lies in the folder.
+    let server = TestServer::start_on(Folder::of(None)).await;
     let data = server.folder.data();
     let open = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o077 != 0;
     assert!(!open(&data.join("jwt-secret")), "others can read the secret");
@@ -173,7 +180,7 @@ async fn a_data_folder_belongs_to_one_process() {
 
 #[tokio::test]
 async fn what_the_command_line_does_not_understand_is_an_error() {
-    let folder = Folder::new();
+    let folder = Folder::new().await;
     for args in [
         &["serve", "--listen", "nowhere"][..],
         &["dance"],

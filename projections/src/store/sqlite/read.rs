@@ -168,7 +168,7 @@ pub(super) async fn membership_changes(
         .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    rows::membership_changes(&rows)
+    rows::membership_changes(shard, &rows)
 }
 
 pub(super) async fn members_of(

@@ -1,8 +1,9 @@
 -- One row without a change carries the checkpoint when nothing changed. Everything of the last sequence is
 -- there, however much it is.
-SELECT coalesce((SELECT sequence FROM checkpoints WHERE shard = ?1), 0) AS checkpoint,
+SELECT checkpoints.epoch, checkpoints.sequence, checkpoints.commit_id,
        m.tenant_id, m.user_id, m.conversation_id, m.changed, m.is_active
-FROM (SELECT 1)
+FROM (SELECT 1) AS one
+LEFT JOIN checkpoints ON checkpoints.shard = ?1
 LEFT JOIN members AS m ON m.shard = ?1 AND m.changed > ?2 AND m.changed <= coalesce((
     SELECT counted.changed FROM members AS counted
     WHERE counted.shard = ?1 AND counted.changed > ?2
