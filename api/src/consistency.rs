@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{TenantId, UserId};
 use eventstore::{Position, Progress};
 use moka::sync::Cache;
+use projections::{Projector, ProjectorStatus, ProjectorStatuses};
 
 use crate::app::App;
 use crate::auth::Identity;
@@ -21,8 +22,9 @@ pub const X_POSITION: HeaderName = HeaderName::from_static("x-position");
 const X_MIN_POSITION: &str = "x-min-position";
 /// How long a command's answer waits for the read model.
 const COMMAND_PATIENCE: Duration = Duration::from_millis(250);
-/// How long a read waits for the read model.
+/// How long a read waits for the read model, and for one that is known to be away.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
+const AWAY_PATIENCE: Duration = Duration::from_millis(250);
 /// How long a user's last position is remembered; the read model is never that far behind.
 const REMEMBERED: Duration = Duration::from_secs(300);
 const REMEMBERED_USERS: u64 = 100_000;
@@ -30,6 +32,7 @@ const REMEMBERED_USERS: u64 = 100_000;
 /// The last position of each user on this node, and how far the read model is.
 pub struct Consistency {
     projected: Progress,
+    projectors: ProjectorStatuses,
     /// The end of the log when the node started: what was acknowledged before is seen from the first
     /// read on.
     started_at: Vec<Position>,
@@ -37,15 +40,16 @@ pub struct Consistency {
 }
 
 impl Consistency {
-    /// Reads over a read model with this progress, none of them before these positions.
+    /// Reads over what this projector fills, none of them before these positions.
     #[must_use]
-    pub fn new(projected: Progress, started_at: Vec<Position>) -> Self {
+    pub fn new(projector: &Projector, started_at: Vec<Position>) -> Self {
         let last = Cache::builder()
             .max_capacity(REMEMBERED_USERS)
             .time_to_live(REMEMBERED)
             .build();
         Self {
-            projected,
+            projected: projector.progress(),
+            projectors: projector.statuses(),
             started_at,
             last,
         }
@@ -62,9 +66,9 @@ impl Consistency {
         });
     }
 
-    /// Waits a little until a command's outcome can be read.
+    /// Waits a little until a command's outcome can be read. Nobody waits for a database that is away.
     pub async fn settle(&self, headers: &HeaderMap, position: Position) {
-        if !prefers_async(headers) {
+        if !prefers_async(headers) && !self.is_away() {
             self.projected.reached(position, COMMAND_PATIENCE).await;
         }
     }
@@ -74,7 +78,12 @@ impl Consistency {
     /// # Errors
     /// 503 when that takes too long.
     pub async fn reach(&self, position: Position) -> Result<(), ApiError> {
-        if self.projected.reached(position, READ_PATIENCE).await {
+        let patience = if self.is_away() {
+            AWAY_PATIENCE
+        } else {
+            READ_PATIENCE
+        };
+        if self.projected.reached(position, patience).await {
             Ok(())
         } else {
             Err(ApiError::unavailable(
@@ -82,6 +91,10 @@ impl Consistency {
                 "the read model has not come that far yet",
             ))
         }
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self.projectors.worst(), ProjectorStatus::Retrying { .. })
     }
 
     /// Waits until a read of this user may be answered.

@@ -18,6 +18,10 @@ pub fn describe() {
         "verbatim_messages_sent_total",
         "Messages that this node acknowledged, repeats among them."
     );
+    describe_counter!(
+        "verbatim_append_conflicts_total",
+        "Appends to conversations that met another node's and were decided again."
+    );
     describe_gauge!(
         "verbatim_log_end",
         "The sequence of the newest record of the log, by shard."

@@ -84,6 +84,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /metrics`, in the text format of Prometheus.
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    metrics::counter!("verbatim_append_conflicts_total").absolute(app.conversations.conflicts());
     for shard in 0..app.log.shards() {
         let labels = [("shard", shard.to_string())];
         if let Ok(end) = app.log.end(shard).await {

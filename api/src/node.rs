@@ -259,7 +259,7 @@ impl Node {
             users: Arc::clone(&self.users),
             reads: ReadMarks::new(Arc::clone(&self.conversations)),
             read_model: self.read_model.clone(),
-            consistency: Consistency::new(self.projected(), self.ends().await?),
+            consistency: Consistency::new(&self.projector, self.ends().await?),
             search: self.search.clone(),
             stations: self.stations(&hub),
             hub,

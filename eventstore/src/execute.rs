@@ -189,6 +189,8 @@ impl Met {
 struct Shared {
     met: Met,
     stores: Stores,
+    /// Appends that met another node's.
+    conflicts: Arc<AtomicU64>,
 }
 
 /// Waits about this long, and returns twice as long for the next time.
@@ -212,12 +214,19 @@ impl<A: Logged> Executor<A> {
         let shared = Shared {
             met: Met::new(ports.log.shards()),
             stores: Stores::new(Arc::clone(&ports.facts), Arc::clone(&ports.snapshots)),
+            conflicts: Arc::default(),
         };
         Arc::new(Self {
             ports,
             shared,
             actors: Registry::default(),
         })
+    }
+
+    /// How many appends came to a stream that had moved on, and were decided again.
+    #[must_use]
+    pub fn conflicts(&self) -> u64 {
+        self.shared.conflicts.load(Ordering::Relaxed)
     }
 
     /// What the executor stands on.

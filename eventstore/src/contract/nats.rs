@@ -161,7 +161,11 @@ fn listening_port(text: &str) -> Option<u16> {
 
 /// The server's binary: the one that `scripts/test` names, the one that it fetched, the one on PATH.
 /// It fetches one only when the one on PATH is too old, so a fetched one goes first.
-fn binary() -> PathBuf {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn binary() -> PathBuf {
     if let Some(named) = std::env::var_os(BINARY) {
         return named.into();
     }

@@ -5,6 +5,7 @@
 //! an append that was accepted proves that the head was the one decided on.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -233,6 +234,7 @@ impl<A: Logged> Actor<A> {
                 if let Some((_, sequence)) = own {
                     self.settle(planned, time, *sequence);
                 } else {
+                    self.shared.conflicts.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(stream = %self.stream, "conflict");
                 }
                 Ok(own.is_some())

@@ -10,6 +10,7 @@ mod architecture;
 mod bad_frames;
 mod bad_input;
 mod bad_tokens;
+mod compose;
 mod conversations;
 mod delivery;
 mod drain;
