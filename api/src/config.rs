@@ -195,15 +195,15 @@ pub struct Serve {
         value_name = "HOST:PORT"
     )]
     pub listen: String,
-    /// What the node stands on.
-    #[command(flatten)]
-    pub deployment: Deployment,
     /// How tokens are checked.
     #[command(flatten)]
     pub secret: Secret,
     /// What is logged: a filter such as `info` or `api=debug,info`.
     #[arg(long, env = "VERBATIM_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+    /// What the node stands on. Last, because its options have a heading of their own.
+    #[command(flatten)]
+    pub deployment: Deployment,
 }
 
 /// Options of `health`.
