@@ -49,6 +49,8 @@ pub struct Cluster {
     pub namespace: String,
     /// What tokens are signed with.
     pub secret: String,
+    /// How many NATS servers keep a copy of each record.
+    pub replicas: usize,
 }
 
 impl Cluster {
@@ -68,6 +70,7 @@ impl Cluster {
             database,
             namespace: format!("Test-{number}"),
             secret: format!("the secret of test {number}, which nobody else has"),
+            replicas: 1,
         }
     }
 
@@ -80,6 +83,7 @@ impl Cluster {
             ("VERBATIM_NAMESPACE", self.namespace.clone()),
             ("VERBATIM_JWT_SECRET", self.secret.clone()),
             ("VERBATIM_MASTER_KEY", "07".repeat(32)),
+            ("VERBATIM_REPLICAS", self.replicas.to_string()),
         ]
     }
 }

@@ -17,7 +17,8 @@ pub struct Ledger {
     pub user: String,
     /// The acknowledged messages, in the order of their acknowledgements.
     pub acknowledged: Vec<Message>,
-    /// Whether the server refused a text that it took later: then the texts need not be in order.
+    /// Whether the server refused a text that it took later, while another was on its way: then the texts need
+    /// not be in order.
     pub refused: bool,
     conversations: Vec<String>,
     issued: u64,
@@ -136,7 +137,7 @@ impl Ledger {
                     self.acknowledge(temp_id, &frame.data["message"]);
                 }
                 "message_error" => {
-                    self.refused = true;
+                    self.refused |= self.outstanding.len() > 1;
                     return Err(Broken);
                 }
                 _ => {}

@@ -1,4 +1,4 @@
-//! Clients that send without a pause while their server comes and goes, each with a [`Ledger`].
+//! Clients that send without a pause while their servers come and go, each with a [`Ledger`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,33 +21,36 @@ pub enum Way {
 
 /// Clients at work.
 pub struct Load {
-    address: watch::Sender<Option<String>>,
+    addresses: watch::Sender<Vec<String>>,
     stop: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
     workers: Vec<JoinHandle<Ledger>>,
 }
 
 impl Load {
-    /// Starts clients that wait for a server on this folder. Who they are must be members.
+    /// Starts clients that wait for servers on this folder, or on its cluster. Who they are must be members.
     #[must_use]
     pub fn start(folder: &Folder, conversations: &[String], users: &[(&str, Way)]) -> Self {
-        let (address, current) = watch::channel(None);
+        let (addresses, current) = watch::channel(Vec::new());
         let (stop, count) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
-        let worker = |(user, way): &(&str, Way)| {
+        let worker = |(number, (user, way)): (usize, &(&str, Way))| {
             let ledger = Ledger::new(user, conversations);
-            let (token, way, current) = (folder.token(user), *way, current.clone());
+            let places = Places {
+                current: current.clone(),
+                next: number,
+            };
             tokio::spawn(work(
                 ledger,
-                token,
-                way,
-                current,
+                folder.token(user),
+                *way,
+                places,
                 Arc::clone(&stop),
                 Arc::clone(&count),
             ))
         };
-        let workers = users.iter().map(worker).collect();
+        let workers = users.iter().enumerate().map(worker).collect();
         Self {
-            address,
+            addresses,
             stop,
             count,
             workers,
@@ -56,7 +59,14 @@ impl Load {
 
     /// Tells the clients where the server is, or that there is none.
     pub fn server_at(&self, address: Option<&str>) {
-        self.address.send_replace(address.map(str::to_owned));
+        self.servers_at(address);
+    }
+
+    /// Tells the clients where there are servers. They spread over them, and one whose session has broken
+    /// goes to the next server.
+    pub fn servers_at<'a>(&self, addresses: impl IntoIterator<Item = &'a str>) {
+        let addresses = addresses.into_iter().map(str::to_owned).collect();
+        self.addresses.send_replace(addresses);
     }
 
     /// Waits until so many more texts were acknowledged.
@@ -95,12 +105,27 @@ impl Load {
     }
 }
 
+/// Where a client finds servers.
+struct Places {
+    current: watch::Receiver<Vec<String>>,
+    next: usize,
+}
+
+impl Places {
+    fn next(&mut self) -> Option<String> {
+        let current = self.current.borrow();
+        let place = current.get(self.next.checked_rem(current.len())?).cloned();
+        self.next += 1;
+        place
+    }
+}
+
 /// One client: a session after the other, until it is enough.
 async fn work(
     mut ledger: Ledger,
     token: String,
     way: Way,
-    address: watch::Receiver<Option<String>>,
+    mut places: Places,
     stop: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
 ) -> Ledger {
@@ -111,8 +136,7 @@ async fn work(
         stop.load(Ordering::Relaxed)
     };
     loop {
-        let current = address.borrow().clone();
-        let outcome = match (current, way) {
+        let outcome = match (places.next(), way) {
             (None, _) => Err(Broken),
             (Some(server), Way::Http) => {
                 ledger

@@ -230,6 +230,12 @@ impl TestServer {
         process.wait().await.status
     }
 
+    /// Whether it was started, and neither killed nor terminated since.
+    #[must_use]
+    pub const fn is_started(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The running process.
     ///
     /// # Panics

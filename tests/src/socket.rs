@@ -26,6 +26,8 @@ pub struct Frame {
     /// What it tells about it.
     #[serde(default)]
     pub data: Value,
+    /// What a later connection goes on with, when the frame is of the log.
+    pub cursor: Option<String>,
 }
 
 /// The server closed the connection, with this code if it gave one.

@@ -1,4 +1,4 @@
-//! A private NATS server: on a free port, in a folder of its own, gone when it is dropped.
+//! A private NATS server, or a cluster of them: on free ports, in folders of their own, gone when dropped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +8,10 @@ use async_nats::{Client, ConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
+
+pub use self::cluster::NatsCluster;
+
+mod cluster;
 
 /// The variable that names the server's binary; `scripts/test` sets it.
 const BINARY: &str = "VERBATIM_TEST_NATS_SERVER";
@@ -33,7 +37,7 @@ impl NatsServer {
     /// When no binary is found or it does not start: the test cannot go on.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (process, port) = launch(folder.path(), None).await;
+        let (process, port) = launch(folder.path(), None, "").await;
         Self {
             folder,
             port,
@@ -104,7 +108,13 @@ impl NatsServer {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        (self.process, self.port) = launch(self.folder.path(), Some(self.port)).await;
+        (self.process, self.port) = launch(self.folder.path(), Some(self.port), "").await;
+    }
+
+    /// Where it keeps what it stores. To be copied only after [`Self::kill`].
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        store(self.folder.path())
     }
 }
 
@@ -116,15 +126,20 @@ impl Drop for NatsServer {
     }
 }
 
-/// Starts a server in a folder and returns it with its port, a free one if none is given.
-async fn launch(folder: &Path, port: Option<u16>) -> (Child, u16) {
+fn store(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+/// Starts a server in a folder and returns it with its port, a free one if none is given. The lines are
+/// further settings.
+async fn launch(folder: &Path, port: Option<u16>, lines: &str) -> (Child, u16) {
     let (config, log) = (folder.join("nats.conf"), folder.join("nats.log"));
     let listen = port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
     // JSON strings are strings of the server's configuration too.
     let settings = format!(
-        "listen: \"127.0.0.1:{listen}\"\nports_file_dir: {:?}\njetstream {{ store_dir: {:?}, sync_interval: always }}\n",
+        "listen: \"127.0.0.1:{listen}\"\nports_file_dir: {:?}\njetstream {{ store_dir: {:?}, sync_interval: always }}\n{lines}",
         folder.display().to_string(),
-        folder.join("data").display().to_string(),
+        store(folder).display().to_string(),
     );
     std::fs::write(&config, settings).expect("a temporary folder can be written");
     let output = std::fs::File::create(&log).expect("a temporary folder can be written");

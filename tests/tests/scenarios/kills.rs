@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
 use tests::answers::{answers, assert_same};
+use tests::chance::{pause, random};
 use tests::irc::Log;
 use tests::ledger::check;
 use tests::load::{Load, Way};
@@ -42,13 +42,13 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills() {
         if round % 3 == 0 {
             server.client("bob").read(&chats[round % 2], None).await;
         }
-        pause(20_000).await;
+        pause(Duration::from_millis(20)).await;
         server.kill();
         load.server_at(None);
         if round % 3 == 1 {
             // Killed again before it is ready, wherever it is then.
             let mut starting = server.folder.spawn_server();
-            pause(300_000).await;
+            pause(Duration::from_millis(300)).await;
             assert!(
                 starting.kill(),
                 "the server ended by itself: {}",
@@ -96,7 +96,7 @@ async fn kill_imports(folder: &Folder, logs: &[std::path::PathBuf]) -> usize {
     let mut latest = 600_000;
     while killed < KILLS[0] {
         let mut import = folder.spawn_import(logs);
-        pause(latest).await;
+        pause(Duration::from_micros(latest)).await;
         if import.kill() {
             killed += 1;
         } else {
@@ -127,13 +127,4 @@ async fn assert_imported(server: &TestServer, logs: &[std::path::PathBuf]) {
                 .map(|said| (said.nick.as_str(), said.text.as_str())))
         );
     }
-}
-
-fn random(from: u64, to: u64) -> u64 {
-    rand::rng().random_range(from..=to)
-}
-
-/// Lets a random time pass, up to so many microseconds: it is the moment of the kill that is random.
-async fn pause(at_most: u64) {
-    tokio::time::sleep(Duration::from_micros(random(0, at_most))).await;
 }

@@ -1,0 +1,148 @@
+//! A log that was restored from an older copy is refused, and goes on with a new epoch after the command
+//! that the refusal names.
+
+use std::path::Path;
+
+use eventstore::contract::nats::NatsServer;
+use eventstore::contract::postgres::PostgresServer;
+use tests::deployment::{Cluster, is_cluster};
+use tests::socket::open;
+use tests::{Folder, Socket, TestServer};
+
+const CHATS: [&str; 8] = [
+    "Garden", "Kitchen", "Attic", "Cellar", "Hall", "Study", "Porch", "Yard",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_restored_from_an_older_copy_is_refused_until_it_has_a_new_epoch() {
+    if !is_cluster() {
+        return;
+    }
+    let (mut nats, postgres) = tokio::join!(NatsServer::start(), PostgresServer::start());
+    let cluster = Cluster::on(nats.url(), postgres.url());
+    let mut first = TestServer::start_on(Folder::of(Some(cluster))).await;
+    let mut second = first.another().await;
+    let (ann, bob) = (first.client("ann"), second.client("bob"));
+    let mut chats = Vec::new();
+    for name in CHATS {
+        let chat = ann.group(name, &["bob"]).await.id;
+        ann.say(&chat, "kept by the copy").await;
+        bob.say(&chat, "kept as well").await;
+        chats.push(chat);
+    }
+    first.terminate().await;
+    second.terminate().await;
+    nats.kill();
+    let copy = first.folder.scratch().join("copy");
+    copy_folder(&nats.store(), &copy);
+    nats.restart().await;
+    first.restart().await;
+    second.restart().await;
+
+    // What the copy does not have.
+    let mut socket = first.socket("bob").await;
+    let mut position = String::new();
+    let mut cursor = None;
+    for chat in &chats {
+        let answer = second
+            .client("ann")
+            .post_message(chat, "lost")
+            .send()
+            .await
+            .expect(201);
+        answer.header("x-position").clone_into(&mut position);
+        cursor = loop {
+            let frame = socket.next().await.unwrap();
+            if frame.event == "new_message" {
+                break frame.cursor;
+            }
+        };
+    }
+    let cursor = cursor.unwrap();
+    first.settled().await;
+    first.terminate().await;
+    second.terminate().await;
+    nats.kill();
+    std::fs::remove_dir_all(nats.store()).unwrap();
+    copy_folder(&copy, &nats.store());
+    nats.restart().await;
+
+    for node in [&first, &second] {
+        let refused = node.folder.spawn_server().wait().await;
+        assert!(!refused.status.success(), "the older log was accepted");
+        assert!(
+            refused.stderr.contains("verbatim rebuild --new-epoch"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let rebuilt = first.folder.run(["rebuild", "--new-epoch"]).await.succeeded();
+    assert!(rebuilt.stdout.contains("new epoch"), "{}", rebuilt.stdout);
+    first.restart().await;
+    serves_the_copy(&first, &chats).await;
+    refuses_what_was_before(&first, &position, &cursor).await;
+
+    // The other node's folder still has the index of before.
+    let refused = second.folder.spawn_server().wait().await;
+    assert!(!refused.status.success(), "the foreign index was accepted");
+    second.folder.run(["rebuild"]).await.succeeded();
+    second.restart().await;
+    for node in [&first, &second] {
+        serves_the_copy(node, &chats).await;
+        refuses_what_was_before(node, &position, &cursor).await;
+    }
+    let found = tests::answers::answers(&second, &["ann", "bob"], &["kept", "copy", "lost"]).await;
+    let same = tests::answers::answers(&first, &["ann", "bob"], &["kept", "copy", "lost"]).await;
+    tests::answers::assert_same(&found, &same);
+
+    // And it goes on, from one node to the other.
+    let mut socket = first.socket("bob").await;
+    for chat in &chats {
+        let said = second.client("ann").say(chat, "after the restoration").await;
+        assert_eq!(said.ordinal, 3);
+        assert_eq!(socket.new_message().await, said);
+    }
+}
+
+/// Everything that the copy has, and nothing else.
+async fn serves_the_copy(node: &TestServer, chats: &[String]) {
+    for chat in chats {
+        let messages = node.client("bob").messages(chat).await;
+        let texts: Vec<_> = messages
+            .iter()
+            .map(|message| message.content.as_deref().unwrap())
+            .collect();
+        assert_eq!(texts, ["kept by the copy", "kept as well"]);
+    }
+}
+
+/// A position and a cursor of before mean nothing any more, and it is said.
+async fn refuses_what_was_before(node: &TestServer, position: &str, cursor: &str) {
+    let answer = node
+        .client("bob")
+        .get("/conversations")
+        .header("x-min-position", position)
+        .send()
+        .await
+        .expect(400);
+    assert_eq!(answer.problem()["code"], "foreign_position");
+    let path = format!("/ws?cursor={}", tests::client::encode(cursor));
+    let token = node.folder.token("bob");
+    let opened = open(node.address(), &path, Some(&token), None).await.unwrap();
+    let mut socket = Socket::over(opened);
+    socket.wait("connected").await;
+    socket.wait("reset").await;
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
