@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use eventstore::contract::nats::NatsServer;
 use eventstore::contract::postgres::PostgresServer;
-use rand::RngExt;
 use rand::seq::SliceRandom;
 use tests::answers::{answers, assert_same};
+use tests::chance::{is_long_run, pause, random};
 use tests::deployment::{Cluster, is_cluster};
 use tests::ledger::check;
 use tests::load::{Load, Way};
@@ -60,10 +60,10 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills_of_any_part
         if round % 3 == 0 {
             mark_read(&parts.nodes[round % 2].client("bob"), &chats[round % chats.len()]).await;
         }
-        pause(20_000).await;
+        pause(Duration::from_millis(20)).await;
         parts.kill(*victim).await;
         load.servers_at(parts.running().map(TestServer::address));
-        pause(1_000_000).await;
+        pause(Duration::from_secs(1)).await;
         parts.start_again(*victim).await;
     }
     load.servers_at(parts.nodes.iter().map(TestServer::address));
@@ -86,7 +86,7 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills_of_any_part
         }
         seen.push(answers(node, &users, &searches).await);
     }
-    // The first node's marks of `ann` are the second's too.
+    // `ann` has marked everything as read on the first node already, so the second answers the same.
     assert_same(&seen[0], &seen[1]);
     // The read models are rebuilt beside the other node, which serves them from then on.
     parts.nodes[0].rebuild().await;
@@ -97,11 +97,7 @@ async fn nothing_acknowledged_is_lost_doubled_or_disordered_by_kills_of_any_part
 
 /// Each part so many times, in any order.
 fn victims() -> Vec<Victim> {
-    let each = if std::env::var_os("VERBATIM_TEST_LONG").is_some() {
-        20
-    } else {
-        2
-    };
+    let each = if is_long_run() { 20 } else { 2 };
     let mut victims: Vec<_> = (0..each)
         .flat_map(|n| [Victim::Node(n % 2), Victim::Nats, Victim::Postgres, Victim::All])
         .collect();
@@ -170,13 +166,4 @@ impl Parts {
     fn running(&self) -> impl Iterator<Item = &TestServer> {
         self.nodes.iter().filter(|node| node.is_started())
     }
-}
-
-fn random(from: u64, to: u64) -> u64 {
-    rand::rng().random_range(from..=to)
-}
-
-/// Lets a random time pass, up to so many microseconds: it is the moment of the kill that is random.
-async fn pause(at_most: u64) {
-    tokio::time::sleep(Duration::from_micros(random(0, at_most))).await;
 }
