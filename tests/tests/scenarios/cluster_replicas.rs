@@ -1,11 +1,12 @@
-//! Three NATS servers that each keep a copy of the log: one of them at a time is killed or cut off during sends, the
-//! leader of a shard above all. Nothing acknowledged is lost, nothing is there twice.
+//! Three NATS servers that each keep a copy of the log: one of them, the leader of a shard above all, or now and then all
+//! of them are killed or cut off during sends. Nothing acknowledged is lost, nothing is there twice.
 
 use std::time::Duration;
 
 use eventstore::contract::nats::NatsCluster;
 use eventstore::contract::postgres::PostgresServer;
-use rand::RngExt;
+use rand::seq::SliceRandom;
+use tests::chance::{is_long_run, pause, random};
 use tests::deployment::{Cluster, is_cluster};
 use tests::ledger::check;
 use tests::load::{Load, Way};
@@ -22,6 +23,15 @@ const USERS: [(&str, Way); 6] = [
     ("eve", Way::Socket(16)),
     ("fay", Way::Socket(16)),
 ];
+
+/// What befalls a server, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blow {
+    Kill,
+    /// It stands still with its connections, and goes on later believing what it believed.
+    Cut,
+    KillAll,
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_killed_or_cut_off() {
@@ -43,8 +53,8 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
     }
     let load = Load::start(&first.folder, &chats, &USERS);
     load.servers_at([first.address(), second.address()]);
-    let mut leaders = 0;
-    for round in 0..rounds() {
+    let (blows, mut leaders) = (blows(), 0);
+    for (round, blow) in blows.iter().enumerate() {
         load.more(random(1, 150)).await;
         let shard = format!("{}-evt-{}", cluster.namespace, random(0, SHARDS - 1));
         let leader = match random(0, 3) {
@@ -52,30 +62,34 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
             _ => nats.leader(&shard).await,
         };
         leaders += u32::from(leader.is_some());
-        let victim = leader.unwrap_or_else(|| rand::rng().random_range(0..SERVERS));
-        pause(20_000).await;
-        if round % 2 == 0 {
-            nats.kill(victim);
-        } else {
-            nats.freeze(victim);
+        let victim = leader.unwrap_or_else(|| random(0, SERVERS as u64 - 1) as usize);
+        pause(Duration::from_millis(20)).await;
+        match blow {
+            Blow::Kill => nats.kill(victim),
+            Blow::Cut => nats.freeze(victim),
+            Blow::KillAll => (0..SERVERS).for_each(|server| nats.kill(server)),
         }
-        if round % 3 != 0 {
+        if round % 2 == 0 && *blow != Blow::KillAll {
             // Two of three go on, once they have elected whom they need.
             load.more(random(1, 100)).await;
         }
-        pause(1_000_000).await;
-        if round % 2 == 0 {
-            nats.restart(victim).await;
-        } else {
-            nats.thaw(victim);
+        pause(Duration::from_secs(1)).await;
+        match blow {
+            Blow::Kill => nats.restart(victim).await,
+            Blow::Cut => nats.thaw(victim),
+            Blow::KillAll => {
+                for server in 0..SERVERS {
+                    nats.restart(server).await;
+                }
+            }
         }
     }
     load.more(100).await;
     let ledgers = load.finish().await;
     let total: usize = ledgers.iter().map(|ledger| ledger.acknowledged.len()).sum();
     report(&format!(
-        "{} NATS servers of {SERVERS} killed or cut off, {leaders} of them leaders; {total} sends acknowledged",
-        rounds()
+        "NATS servers of {SERVERS} killed or cut off {} times, {leaders} of them leaders; {total} sends acknowledged",
+        blows.len()
     ));
 
     for node in [&first, &second] {
@@ -87,19 +101,14 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
     }
 }
 
-fn rounds() -> usize {
-    if std::env::var_os("VERBATIM_TEST_LONG").is_some() {
-        40
-    } else {
-        6
-    }
-}
-
-fn random(from: u64, to: u64) -> u64 {
-    rand::rng().random_range(from..=to)
-}
-
-/// Lets a random time pass, up to so many microseconds: it is the moment of the kill that is random.
-async fn pause(at_most: u64) {
-    tokio::time::sleep(Duration::from_micros(random(0, at_most))).await;
+fn blows() -> Vec<Blow> {
+    let each = if is_long_run() { 10 } else { 1 };
+    let mut blows = [
+        vec![Blow::Kill; 3 * each],
+        vec![Blow::Cut; 2 * each],
+        vec![Blow::KillAll; each],
+    ]
+    .concat();
+    blows.shuffle(&mut rand::rng());
+    blows
 }
