@@ -29,14 +29,15 @@ const AWAY_PATIENCE: Duration = Duration::from_millis(250);
 const REMEMBERED: Duration = Duration::from_secs(300);
 const REMEMBERED_USERS: u64 = 100_000;
 
-/// The last position of each user on this node, and how far the read model is.
+/// The last positions of each user on this node, and how far the read model is.
 pub struct Consistency {
     projected: Progress,
     projectors: ProjectorStatuses,
     /// The end of the log when the node started: what was acknowledged before is seen from the first
     /// read on.
     started_at: Vec<Position>,
-    last: Cache<(TenantId, UserId), Position>,
+    /// By user, the last position in each shard that the user wrote to.
+    last: Cache<(TenantId, UserId), Arc<[Position]>>,
 }
 
 impl Consistency {
@@ -60,9 +61,18 @@ impl Consistency {
         let key = (identity.tenant.clone(), identity.user.clone());
         self.last.entry(key).and_upsert_with(|known| {
             let known = known.map(|entry| entry.into_value());
-            known
-                .filter(|known| known.shard == position.shard && known.sequence > position.sequence)
-                .unwrap_or(position)
+            let (same, others): (Vec<Position>, Vec<_>) = known
+                .iter()
+                .flat_map(|known| known.iter().copied())
+                .partition(|known| known.shard == position.shard);
+            let newest = same.into_iter().fold(position, |newest, known| {
+                if known.sequence > newest.sequence {
+                    known
+                } else {
+                    newest
+                }
+            });
+            others.into_iter().chain([newest]).collect()
         });
     }
 
@@ -100,6 +110,7 @@ impl Consistency {
     /// Waits until a read of this user may be answered.
     async fn before_read(&self, identity: &Identity, asked: Option<Position>) -> Result<(), ApiError> {
         let own = self.last.get(&(identity.tenant.clone(), identity.user.clone()));
+        let own = own.iter().flat_map(|own| own.iter().copied());
         for position in self.started_at.iter().copied().chain(own).chain(asked) {
             self.reach(position).await?;
         }
