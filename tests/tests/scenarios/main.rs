@@ -11,6 +11,7 @@ mod bad_frames;
 mod bad_input;
 mod bad_tokens;
 mod cluster_kills;
+mod cluster_own_writes;
 mod cluster_replicas;
 mod cluster_restore;
 mod compose;
