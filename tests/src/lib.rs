@@ -24,6 +24,7 @@ pub mod irc;
 pub mod ledger;
 pub mod load;
 pub mod model;
+pub mod nodes;
 pub mod process;
 pub mod server;
 pub mod shapes;
@@ -32,6 +33,7 @@ pub mod token;
 
 pub use answer::Answer;
 pub use client::Client;
+pub use nodes::Nodes;
 pub use process::Process;
 pub use server::{Folder, TestServer};
 pub use socket::{Frame, Socket};

@@ -16,6 +16,8 @@ use crate::{Client, eventually, token};
 pub struct Folder {
     root: TempDir,
     cluster: Option<Cluster>,
+    /// Further variables of what is started on it.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Drop for Folder {
@@ -60,6 +62,7 @@ impl Folder {
         Self {
             root: TempDir::with_prefix("verbatim-test-").unwrap(),
             cluster,
+            variables: Vec::new(),
         }
     }
 
@@ -107,8 +110,9 @@ impl Folder {
         let mut all: Vec<_> = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
         all.push("--data".into());
         all.push(self.data().into());
-        let variables = self.cluster.as_ref().map(Cluster::variables);
-        Process::spawn_with(all, &variables.unwrap_or_default())
+        let mut variables = self.cluster.as_ref().map_or_else(Vec::new, Cluster::variables);
+        variables.extend(self.variables.iter().cloned());
+        Process::spawn_with(all, &variables)
     }
 
     /// Runs `verbatim ARGS --data FOLDER` to its end.
@@ -271,6 +275,18 @@ impl TestServer {
     /// A connected socket of this user of the default tenant.
     pub async fn socket(&self, user: &str) -> Socket {
         Socket::connect(&self.address, &self.folder.token(user)).await
+    }
+
+    /// A connected socket of a client that comes back with the cursor of the last frame it was given.
+    ///
+    /// # Panics
+    /// If it does not come about.
+    pub async fn resume(&self, user: &str, cursor: &str) -> Socket {
+        let mut socket = Socket::try_resume(&self.address, &self.folder.token(user), cursor)
+            .await
+            .unwrap();
+        socket.wait("connected").await;
+        socket
     }
 
     /// Stops the server, rebuilds read models and index from the log, and starts it again.

@@ -102,6 +102,15 @@ impl Socket {
         Ok(Self::over(open(address, "/ws", Some(token), None).await?))
     }
 
+    /// A connection of a client that comes back with the cursor of the last frame it was given.
+    ///
+    /// # Errors
+    /// When there is no server or it refuses.
+    pub async fn try_resume(address: &str, token: &str, cursor: &str) -> Result<Self, Error> {
+        let path = format!("/ws?cursor={}", crate::client::encode(cursor));
+        Ok(Self::over(open(address, &path, Some(token), None).await?))
+    }
+
     /// A connection that did not say who it is yet.
     ///
     /// # Panics
@@ -194,6 +203,23 @@ impl Socket {
             return Ok(frame);
         }
         self.arrival("a frame").await
+    }
+
+    /// The next frame, or the end, however long it takes. Dropped before it is done, it has taken nothing.
+    ///
+    /// # Errors
+    /// [`Closed`] when the server closed the connection.
+    pub async fn next_ever(&mut self) -> Result<Frame, Closed> {
+        match self.passed_over.pop_front() {
+            Some(frame) => Ok(frame),
+            None => self.incoming.recv().await.unwrap_or(Err(Closed(None))),
+        }
+    }
+
+    /// Closes the connection, and waits until the server has too.
+    pub async fn close(mut self) {
+        let _ = self.outgoing.send(Wire::Close(None)).await;
+        self.closed().await;
     }
 
     /// Waits for an event and gives its data. Other frames are kept for later.

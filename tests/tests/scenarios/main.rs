@@ -26,6 +26,7 @@ mod messages;
 mod ordering;
 mod own_writes;
 mod repeats;
+mod resuming;
 mod search;
 mod slow_reader;
 mod sockets;
