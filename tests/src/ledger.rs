@@ -5,6 +5,7 @@
 //! what the server kept.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ pub struct Ledger {
     /// Whether the server refused a text that it took later, while another was on its way: then the texts need
     /// not be in order.
     pub refused: bool,
+    /// The longest that a text waited for its acknowledgement, refusals and all.
+    pub slowest: Duration,
     conversations: Vec<String>,
     issued: u64,
     outstanding: VecDeque<Text>,
@@ -30,6 +33,7 @@ pub struct Ledger {
 struct Text {
     temp_id: String,
     body: Value,
+    issued: Instant,
 }
 
 /// The connection broke, or the server refused for now.
@@ -43,6 +47,7 @@ impl Ledger {
             user: user.to_owned(),
             acknowledged: Vec::new(),
             refused: false,
+            slowest: Duration::ZERO,
             conversations: conversations.to_vec(),
             issued: 0,
             outstanding: VecDeque::new(),
@@ -63,7 +68,11 @@ impl Ledger {
         let mut body = crate::client::text(conversation, &content);
         body["tempId"] = json!(temp_id);
         self.issued += 1;
-        self.outstanding.push_back(Text { temp_id, body });
+        self.outstanding.push_back(Text {
+            temp_id,
+            body,
+            issued: Instant::now(),
+        });
         self.outstanding[self.outstanding.len() - 1].clone()
     }
 
@@ -77,6 +86,7 @@ impl Ledger {
                 text.body["content"].as_str(),
                 "another text came back"
             );
+            self.slowest = self.slowest.max(text.issued.elapsed());
             self.acknowledged.push(message);
         }
     }

@@ -69,6 +69,12 @@ impl Load {
         self.addresses.send_replace(addresses);
     }
 
+    /// How many texts were acknowledged so far.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Waits until so many more texts were acknowledged.
     ///
     /// # Panics

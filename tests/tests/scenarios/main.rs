@@ -10,6 +10,7 @@ mod architecture;
 mod bad_frames;
 mod bad_input;
 mod bad_tokens;
+mod cluster;
 mod cluster_kills;
 mod cluster_own_writes;
 mod cluster_replicas;

@@ -1,0 +1,4 @@
+//! What a cluster shows beyond one node: several nodes at work at once, and the links and the servers
+//! between them going away. In embedded mode there is nothing to be seen here.
+
+mod contention;
