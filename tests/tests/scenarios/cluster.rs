@@ -2,3 +2,4 @@
 //! between them going away. In embedded mode there is nothing to be seen here.
 
 mod contention;
+mod memberships;
