@@ -3,3 +3,4 @@
 
 mod contention;
 mod memberships;
+mod repeats;
