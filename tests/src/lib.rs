@@ -22,6 +22,7 @@ pub mod corpus;
 pub mod deployment;
 pub mod irc;
 pub mod ledger;
+pub mod listener;
 pub mod load;
 pub mod model;
 pub mod nodes;
@@ -33,6 +34,7 @@ pub mod token;
 
 pub use answer::Answer;
 pub use client::Client;
+pub use listener::Listener;
 pub use nodes::Nodes;
 pub use process::Process;
 pub use server::{Folder, TestServer};
@@ -41,6 +43,12 @@ pub use socket::{Frame, Socket};
 /// How long a test waits for what must come. Long, because the machines that run tests are shared; a
 /// test that passes never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether what a test does to the server for some seconds is to go on for a minute: `VERBATIM_TEST_LONG`.
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var_os("VERBATIM_TEST_LONG").is_some()
+}
 
 /// Tries until it succeeds, and gives the outcome.
 ///

@@ -4,3 +4,4 @@
 mod contention;
 mod memberships;
 mod repeats;
+mod upgrade;
