@@ -2,6 +2,7 @@
 //! between them going away. In embedded mode there is nothing to be seen here.
 
 mod contention;
+mod database;
 mod memberships;
 mod repeats;
 mod upgrade;
