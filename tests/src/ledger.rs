@@ -23,6 +23,8 @@ pub struct Ledger {
     pub refused: bool,
     /// The longest that a text waited for its acknowledgement, refusals and all.
     pub slowest: Duration,
+    /// How long it waits over HTTP after each acknowledgement.
+    pub pause: Duration,
     conversations: Vec<String>,
     issued: u64,
     outstanding: VecDeque<Text>,
@@ -48,6 +50,7 @@ impl Ledger {
             acknowledged: Vec::new(),
             refused: false,
             slowest: Duration::ZERO,
+            pause: Duration::ZERO,
             conversations: conversations.to_vec(),
             issued: 0,
             outstanding: VecDeque::new(),
@@ -108,7 +111,10 @@ impl Ledger {
             let call = client.post("/conversations/messages", &text.body);
             let answer = call.try_send().await.map_err(|_| Broken)?;
             match answer.status {
-                200 | 201 => self.acknowledge(&text.temp_id, &answer.json()),
+                200 | 201 => {
+                    self.acknowledge(&text.temp_id, &answer.json());
+                    tokio::time::sleep(self.pause).await;
+                }
                 // 401 comes from the server of another test, which has got the port of ours.
                 401 | 503 => return Err(Broken),
                 status => panic!("{status}: {}", answer.text()),

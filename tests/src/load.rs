@@ -10,11 +10,16 @@ use tokio::task::JoinHandle;
 use crate::ledger::{Broken, Ledger};
 use crate::{Client, Folder, Socket};
 
+/// The pause of a client that sends calmly.
+const CALM: Duration = Duration::from_millis(20);
+
 /// How a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Over HTTP, one after the other.
     Http,
+    /// The same, with a pause after each.
+    Calm,
     /// Over a WebSocket, with so many not yet acknowledged at a time.
     Socket(usize),
 }
@@ -144,7 +149,7 @@ async fn work(
     loop {
         let outcome = match (places.next(), way) {
             (None, _) => Err(Broken),
-            (Some(server), Way::Http) => {
+            (Some(server), Way::Http | Way::Calm) => {
                 ledger
                     .send_http(&Client::new(&server, Some(&token)), &enough)
                     .await

@@ -3,6 +3,7 @@
 
 mod contention;
 mod database;
+mod links;
 mod memberships;
 mod repeats;
 mod upgrade;

@@ -26,7 +26,7 @@ async fn eight_clients_with_a_thousand_messages_each_make_one_order() {
         senders.push(tokio::spawn(async move {
             let enough = |ledger: &Ledger| ledger.issued() >= 1_000;
             let outcome = match way {
-                Way::Http => {
+                Way::Http | Way::Calm => {
                     ledger
                         .send_http(&Client::new(&address, Some(&token)), enough)
                         .await

@@ -29,7 +29,7 @@ async fn eight_clients_of_two_nodes_make_one_order() {
         senders.push(tokio::spawn(async move {
             let enough = |ledger: &Ledger| ledger.issued() >= EACH;
             let outcome = match way {
-                Way::Http => {
+                Way::Http | Way::Calm => {
                     ledger
                         .send_http(&Client::new(&address, Some(&token)), enough)
                         .await

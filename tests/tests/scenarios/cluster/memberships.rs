@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use tests::deployment::is_cluster;
-use tests::{Nodes, report};
+use eventstore::contract::proxy::{Link, Proxy};
+use tests::deployment::{Cluster, is_cluster};
+use tests::{Folder, Nodes, Socket, TestServer, report};
 
 const TIMES: usize = 100;
 const MESSAGES: usize = 5;
@@ -38,4 +39,53 @@ async fn who_is_added_on_one_node_hears_everything_on_the_other() {
         "added {TIMES} times while online, {MESSAGES} messages each, in {:?}; the last of them at most {slowest:?} after its answer",
         start.elapsed()
     ));
+}
+
+/// Who comes online just then knows of the new group by what is read, before its node hears that anyone was
+/// added. All the others who are online there must hear of it all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_added_hears_everything_though_another_comes_before_the_announcement() {
+    if !is_cluster() {
+        return;
+    }
+    let near = TestServer::start().await;
+    let cluster = near.folder.cluster().unwrap();
+    let proxy = Proxy::start(&cluster.nats).await;
+    let behind = Cluster {
+        nats: proxy.url(),
+        ..cluster.clone()
+    };
+    let far = TestServer::start_on(Folder::of(Some(behind))).await;
+    let (ann, members) = (near.client("ann"), ["bob", "cat", "dan"]);
+    let mut sockets = Vec::new();
+    for name in members {
+        sockets.push((name, far.socket(name).await));
+    }
+    // Announcements wait in the link, and the read models do not.
+    proxy.set(Link::Stalled);
+    let (mut chats, mut late) = (Vec::new(), Vec::new());
+    for number in 0..10 {
+        let newcomer = format!("eve{number}");
+        let all = [&members[..], &[&*newcomer]].concat();
+        chats.push(ann.group(&format!("Group {number}"), &all).await.id);
+        let token = near.folder.token(&newcomer);
+        late.push(Socket::try_connect(far.address(), &token).await.unwrap());
+    }
+    proxy.set(Link::Up);
+    let mut said = Vec::new();
+    for (chat, socket) in chats.iter().zip(&mut late) {
+        socket.wait("connected").await;
+        let message = ann.say(chat, "welcome").await;
+        assert_eq!(socket.new_message().await, message);
+        said.push(message);
+    }
+    for (name, socket) in &mut sockets {
+        let mut heard = Vec::new();
+        for _ in &said {
+            heard.push(socket.new_message().await);
+        }
+        // They are of several shards, which have no order among them.
+        heard.sort_by_key(|message| said.iter().position(|said| said.id == message.id));
+        assert!(heard == said, "{name} heard {heard:?}");
+    }
 }
