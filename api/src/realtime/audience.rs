@@ -318,7 +318,8 @@ impl Audience {
             Some(room) => {
                 let behind = room.catching_up.values().flatten().copied().min();
                 let sequence = before.sequence.min(behind.unwrap_or(u64::MAX));
-                room.since = sequence;
+                // The room itself is still as new as it was: what is older is heard again for those alone
+                // who expect it, and the next one who was added there has to be expected too.
                 self.unlisten(name.clone(), at.shard);
                 self.wants.push(Want::Listen(name.clone(), At { sequence, ..at }));
             }

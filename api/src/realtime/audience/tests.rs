@@ -179,6 +179,22 @@ fn who_is_added_hears_everything_from_then_on_though_the_announcement_is_late() 
 }
 
 #[test]
+fn all_who_were_added_at_once_hear_everything_though_the_announcements_are_late() {
+    let mut audience = audience();
+    let mut ann = audience.connect("ann", 1, 5, &[]);
+    let mut cat = audience.connect("cat", 2, 5, &[]);
+    // Bob came when the room was further already than where the others were added.
+    let _bob = audience.connect("bob", 3, 20, &[1]);
+    audience.announced(&key("ann"), conversation(1), at(10));
+    audience.announced(&key("cat"), conversation(1), at(10));
+    audience.happened(10, 1, Happening::Joined(vec![user("ann"), user("cat")]));
+    audience.said(15, 1, "old to bob");
+    audience.said(22, 1, "to all");
+    assert_eq!(ann.heard(), ["old to bob", "to all"]);
+    assert_eq!(cat.heard(), ["old to bob", "to all"]);
+}
+
+#[test]
 fn who_is_expected_keeps_the_room_open_and_hears_nothing_before_the_log_says_so() {
     let mut audience = audience();
     let mut ann = audience.connect("ann", 1, 5, &[]);
