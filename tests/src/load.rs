@@ -39,7 +39,10 @@ impl Load {
         let (addresses, current) = watch::channel(Vec::new());
         let (stop, count) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
         let worker = |(number, (user, way)): (usize, &(&str, Way))| {
-            let ledger = Ledger::new(user, conversations);
+            let mut ledger = Ledger::new(user, conversations);
+            if *way == Way::Calm {
+                ledger.pause = CALM;
+            }
             let places = Places {
                 current: current.clone(),
                 next: number,
