@@ -64,6 +64,13 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
         leaders += u32::from(leader.is_some());
         let victim = leader.unwrap_or_else(|| random(0, SERVERS as u64 - 1) as usize);
         pause(Duration::from_millis(20)).await;
+        // With VERBATIM_TEST_KEEP the servers' folders stay: this is what befell them.
+        if is_long_run() {
+            report(&format!(
+                "round {round}: {blow:?} of server {victim}, the leader of {shard}: {}",
+                leader.is_some()
+            ));
+        }
         match blow {
             Blow::Kill => nats.kill(victim),
             Blow::Cut => nats.freeze(victim),

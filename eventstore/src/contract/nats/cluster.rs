@@ -17,6 +17,9 @@ const FORM_TIMEOUT: Duration = Duration::from_secs(60);
 const FORM_POLL: Duration = Duration::from_millis(100);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The variable with which the folders of a failed test stay.
+const KEEP: &str = "VERBATIM_TEST_KEEP";
+
 /// Servers that form one cluster.
 #[derive(Debug)]
 pub struct NatsCluster {
@@ -190,6 +193,9 @@ impl Drop for Server {
         // One that has ended already cannot be ended again.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() && std::env::var_os(KEEP).is_some() {
+            self.folder.disable_cleanup(true);
+        }
     }
 }
 
