@@ -10,7 +10,8 @@ use eventstore::execute::{Conversations, Executor, Ports, ReadMarks};
 use eventstore::lease::Leases;
 use eventstore::live::LiveLog;
 use eventstore::signals::Signals;
-use eventstore::{Codec, Epoch, EventLog, Position, Progress};
+use eventstore::{Codec, Epoch, EventLog, Position, Progress, ResumeError};
+use projections::projector::VerifyError;
 use projections::rebuild::Generations;
 use projections::store::{ProjectionStore, ReadModel};
 use projections::{Projector, ProjectorStatus};
@@ -32,9 +33,25 @@ mod projecting;
 
 /// Records that the read models may be behind before commands wait for them.
 const MAX_LAG: u64 = 50_000;
-/// What to do about read models and an index of another log.
-const FOREIGN: &str = "the read models are not of this log; if the log was restored from a backup, run \
-                       `verbatim rebuild --new-epoch` with the same options";
+/// What to do about read models and an index that are not of this log: the log went back under them, or it
+/// was given a new epoch and they were not filled again since.
+fn foreign(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    let error = anyhow::Error::new(error);
+    let of_another_epoch = error.chain().any(|cause| {
+        let verify = matches!(
+            cause.downcast_ref(),
+            Some(VerifyError::Resume(ResumeError::ForeignEpoch { .. }))
+        );
+        verify || matches!(cause.downcast_ref(), Some(ResumeError::ForeignEpoch { .. }))
+    });
+    error.context(if of_another_epoch {
+        "the log has a new epoch since the read models or the index of this folder were filled: run `verbatim \
+         rebuild` with the same options"
+    } else {
+        "the read models are not of this log; if the log was restored from a backup, run `verbatim rebuild \
+         --new-epoch` with the same options"
+    })
+}
 
 /// A store of read models, as a node needs it.
 pub trait Store: ReadModel + ProjectionStore + Generations {}
@@ -146,7 +163,7 @@ impl Node {
             stores,
         } = Parts::open(deployment, &folder, Keys::Expected).await?;
         let projector = Projector::new(Arc::clone(&log), codec.clone(), read_model.clone());
-        projector.verify().await.context(FOREIGN)?;
+        projector.verify().await.map_err(foreign)?;
         let stations = CancellationToken::new();
         let search = SearchIndex::open(&folder.search()).context("the search index cannot be opened")?;
         let indexer = Indexer::start(
@@ -156,7 +173,7 @@ impl Node {
             stations.child_token(),
         )
         .await
-        .context(FOREIGN)?;
+        .map_err(foreign)?;
         let projecting = Projecting {
             projector: projector.clone(),
             log: Arc::clone(&log),

@@ -18,8 +18,10 @@ use crate::app::App;
 
 /// The longest stretch of a shard that is read as a whole; what is longer is read stream by stream.
 const STRETCH: u64 = 10_000;
-/// The most commits that are replayed. Who missed more had better load pages.
+/// The most frames that are replayed. Who missed more had better load pages.
 const MOST: usize = 5_000;
+/// The most commits that are read for it, what was delivered already among them.
+const MOST_READ: usize = 50_000;
 /// Records read at a time.
 const PAGE: usize = 1_000;
 /// Streams that are read at once.
@@ -96,11 +98,11 @@ pub(super) async fn missed(
             return Ok(Missed::Reset("too_much_missed"));
         };
         count += records.len();
-        if count > MOST {
-            return Ok(Missed::Reset("too_much_missed"));
-        }
         let commits = app.codec.decode(&records).await?;
         items.extend(said(user, &rooms, &commits, since, (from, to)));
+        if count > MOST_READ || items.len() > MOST {
+            return Ok(Missed::Reset("too_much_missed"));
+        }
     }
     Ok(Missed::All(items))
 }
@@ -133,14 +135,14 @@ async fn read(
             let wanted = page.into_iter().filter(|record| streams.contains(&record.stream));
             records.extend(wanted.filter(|record| record.sequence <= stretch.end));
         }
-        return Ok((records.len() <= MOST).then_some(records));
+        return Ok((records.len() <= MOST_READ).then_some(records));
     }
     let mut pages = futures::stream::iter(streams)
         .map(|stream| read_stream(app, stream, stretch.clone()))
         .buffer_unordered(AT_ONCE);
     while let Some(page) = pages.try_next().await? {
         records.extend(page);
-        if records.len() > MOST {
+        if records.len() > MOST_READ {
             return Ok(None);
         }
     }
@@ -155,7 +157,7 @@ async fn read_stream(
     stretch: std::ops::Range<u64>,
 ) -> Result<Vec<Record>, ReadError> {
     let (mut records, mut after) = (Vec::new(), stretch.start);
-    while records.len() <= MOST {
+    while records.len() <= MOST_READ {
         let page = app.log.read_stream(&stream, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.sequence;

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -54,7 +55,7 @@ pub(super) async fn attend(inner: Arc<Inner>, shard: u16, until: CancellationTok
 }
 
 async fn publish(inner: &Arc<Inner>, shard: u16) -> Result<std::convert::Infallible, ReadError> {
-    let end = inner.verified_end(shard, 0, 0).await?;
+    let end = inner.verified_end(shard, 0, &AtomicU32::new(0)).await?;
     let follow = |after| follow::follow(Arc::clone(inner), shard, after, Wanted::Headers);
     let (mut digests, mut following, mut tick) = (Digests::after(inner, shard, end), follow(end), ticks());
     let (mut quiet, mut behind) = (0, false);
@@ -82,7 +83,7 @@ async fn publish(inner: &Arc<Inner>, shard: u16) -> Result<std::convert::Infalli
                 quiet = 0;
                 // That there is nothing new is said only after the leader said so: silence of a follower
                 // may be its own fault.
-                let ends = inner.verified_end(shard, digests.to, 0).await?;
+                let ends = inner.verified_end(shard, digests.to, &AtomicU32::new(0)).await?;
                 if ends == digests.to {
                     behind = false;
                     digests.send().await?;

@@ -7,6 +7,7 @@
 //! Whatever goes wrong with a consumer, the answer is another consumer from where this one ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::Message;
@@ -38,7 +39,7 @@ const ABANDONED: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// After how many failures in a row a shard that ends before the follower is taken at its word.
+/// How often in a row a shard must end before the follower to be taken at its word.
 const SHORT_ANSWERS: u32 = 8;
 
 /// What a follower asks for.
@@ -64,6 +65,7 @@ pub(super) fn follow(
         last: after,
         messages: None,
         failures: 0,
+        short_answers: AtomicU32::new(0),
     };
     stream::unfold(Some(follower), |follower| async move {
         let mut follower = follower?;
@@ -96,6 +98,8 @@ struct Follower {
     messages: Option<pull::Stream>,
     /// How often in a row it went wrong.
     failures: u32,
+    /// How often in a row the shard ended before what was passed on.
+    short_answers: AtomicU32,
 }
 
 impl Follower {
@@ -247,15 +251,21 @@ impl Follower {
 
     async fn verified_end(&self) -> Result<u64, ReadError> {
         self.inner
-            .verified_end(self.shard, self.last, self.failures)
+            .verified_end(self.shard, self.last, &self.short_answers)
             .await
     }
 }
 
 impl Inner {
     /// Where the shard ends by its leader's knowledge, after checking that it is still the same log's and
-    /// not shorter than what was read of it. `failures` is how often that went wrong in a row.
-    pub(super) async fn verified_end(&self, shard: u16, last: u64, failures: u32) -> Result<u64, ReadError> {
+    /// not shorter than what was read of it. `short_answers` is how often in a row it was; what went wrong
+    /// otherwise, as long as servers are away, does not count.
+    pub(super) async fn verified_end(
+        &self,
+        shard: u16,
+        last: u64,
+        short_answers: &AtomicU32,
+    ) -> Result<u64, ReadError> {
         let info = self.info(self.shard(shard)?).await?;
         let damaged = |detail| {
             Err(ReadError::Damaged {
@@ -270,12 +280,13 @@ impl Inner {
         if end < last {
             let detail = format!("the shard ends at {end}");
             // A leader may be so new that it does not know all of its records yet.
-            return if failures < SHORT_ANSWERS {
+            return if short_answers.fetch_add(1, Ordering::Relaxed) < SHORT_ANSWERS {
                 Err(ReadError::Unavailable(detail))
             } else {
                 damaged(detail)
             };
         }
+        short_answers.store(0, Ordering::Relaxed);
         Ok(end)
     }
 }

@@ -15,6 +15,7 @@ mod tests;
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use async_nats::header::NATS_STREAM;
@@ -58,7 +59,7 @@ impl LiveLog for JetStreamLog {
             .in_time(inner.client.subscribe(inner.named(&subject::digest(shard))))
             .await?
             .map_err(|error| unavailable(&error))?;
-        let end = inner.verified_end(shard, 0, 0).await?;
+        let end = inner.verified_end(shard, 0, &AtomicU32::new(0)).await?;
         Ok(Box::new(Feed {
             inner,
             shard,
@@ -71,6 +72,7 @@ impl LiveLog for JetStreamLog {
             end,
             healing: None,
             failures: 0,
+            short_answers: Arc::default(),
             retry: Instant::now(),
             connection,
             heard: Instant::now(),
@@ -119,6 +121,8 @@ struct Feed {
     healing: Option<BoxFuture<'static, Result<Healed, ReadError>>>,
     /// How many readings in a row failed, and when the next may begin.
     failures: u32,
+    /// How often in a row the shard ended before what was verified.
+    short_answers: Arc<AtomicU32>,
     retry: Instant,
     /// The connection that everything was heard by.
     connection: u64,
@@ -156,7 +160,10 @@ impl LiveFeed for Feed {
         // The answer also says that the subscriptions are in effect: a record that the leader stores
         // after it comes by them, and what it stored before is read.
         let known = self.listening.verified().max(self.promised).max(self.end);
-        let end = self.inner.verified_end(self.shard, known, 0).await?;
+        let end = self
+            .inner
+            .verified_end(self.shard, known, &AtomicU32::new(0))
+            .await?;
         let records = heal::between(&self.inner, self.shard, &new, since, end).await?;
         self.take_ready();
         self.subscriptions.adopt(prepared);
@@ -345,7 +352,13 @@ impl Feed {
         self.healing = Some(match known_end {
             None => {
                 self.heard = Instant::now();
-                heal::end(inner, shard, verified.max(self.end), self.failures).boxed()
+                heal::end(
+                    inner,
+                    shard,
+                    verified.max(self.end),
+                    Arc::clone(&self.short_answers),
+                )
+                .boxed()
             }
             Some(end) if heal::is_long(verified, end, self.listening.streams().len()) => {
                 let streams = self.listening.streams();

@@ -21,6 +21,8 @@ const FRESH: Duration = Duration::from_secs(60);
 const USABLE: Duration = Duration::from_secs(60 * 60);
 /// How long a store that was away is not asked again by those who can do without.
 const LET_BE: Duration = Duration::from_secs(5);
+/// How long those who can do without wait for it.
+const BRIEFLY: Duration = Duration::from_millis(250);
 const CACHE_SIZE: u64 = 100_000;
 
 /// A key as it was last confirmed.
@@ -78,7 +80,8 @@ impl Vault {
         let mut confirmed = if asked.is_empty() || (can_do_without && self.lets_be()) {
             Vec::new().into_iter()
         } else {
-            match self.asked(self.store.current(tenant, &asked).await) {
+            let answer = self.ask(self.store.current(tenant, &asked), can_do_without);
+            match answer.await {
                 Ok(keys) if keys.len() == asked.len() => keys.into_iter(),
                 Ok(_) => return Err(KeysUnavailable("a key is missing".to_owned())),
                 Err(_) if can_do_without => Vec::new().into_iter(),
@@ -139,7 +142,7 @@ impl Vault {
         }
         asked.sort_unstable_by_key(|id| id.0);
         asked.dedup();
-        let found = match self.asked(self.store.find(&asked).await) {
+        let found = match self.ask(self.store.find(&asked), can_do_without).await {
             Ok(found) => found,
             Err(_) if can_do_without => return Ok(keys),
             Err(error) => return Err(error),
@@ -164,8 +167,20 @@ impl Vault {
         away.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Remembers whether the store was away.
-    fn asked<T>(&self, answer: Result<T, KeysUnavailable>) -> Result<T, KeysUnavailable> {
+    /// Waits for an answer of the store, and remembers whether it was away.
+    async fn ask<T>(
+        &self,
+        answer: impl Future<Output = Result<T, KeysUnavailable>>,
+        can_do_without: bool,
+    ) -> Result<T, KeysUnavailable> {
+        let answer = if can_do_without {
+            let silent = || KeysUnavailable("there was no answer in time".to_owned());
+            tokio::time::timeout(BRIEFLY, answer)
+                .await
+                .unwrap_or_else(|_| Err(silent()))
+        } else {
+            answer.await
+        };
         let until = answer.is_err().then(|| Instant::now() + LET_BE);
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = &answer

@@ -8,7 +8,6 @@ const CHATS: usize = 8;
 const PAIRS: usize = 400;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "fails: a node remembers one position of each user, that of the last write, whichever shard it is of"]
 async fn a_write_is_read_after_a_later_one_in_another_shard() {
     if !is_cluster() {
         return;

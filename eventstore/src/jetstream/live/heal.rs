@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -48,9 +49,9 @@ pub(super) async fn end(
     inner: Arc<Inner>,
     shard: u16,
     verified: u64,
-    failures: u32,
+    short_answers: Arc<AtomicU32>,
 ) -> Result<Healed, ReadError> {
-    let end = inner.verified_end(shard, verified, failures).await?;
+    let end = inner.verified_end(shard, verified, &short_answers).await?;
     Ok(Healed::End(end))
 }
 
