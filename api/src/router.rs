@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
@@ -27,6 +27,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/conversations/messages/search", get(queries::search::search))
         .route("/conversations/{id}", get(queries::conversations::get))
         .route("/conversations/{id}/messages", get(queries::messages::page))
+        .route("/conversations/{id}/leave", delete(conversations::leave))
         .route("/ws", get(realtime::upgrade))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

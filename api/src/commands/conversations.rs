@@ -1,4 +1,4 @@
-//! Creating conversations.
+//! Creating conversations, and leaving them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
-use crate::extract::{Json, UserIdIn, idempotency_key};
+use crate::extract::{ConversationPath, Json, UserIdIn, idempotency_key};
 use crate::wire::Conversation;
 
 /// The body of `POST /conversations/direct`.
@@ -130,6 +130,30 @@ async fn create(
         .await?;
     let conversation = Conversation::from(view.ok_or_else(ApiError::not_found)?);
     Ok(At(position, (status, axum::Json(conversation))).into_response())
+}
+
+/// `DELETE /conversations/{id}/leave`: who asks is no member of the group any more. An owner hands over to
+/// whoever is of the highest role, the longest-standing first.
+///
+/// # Errors
+/// 404 when there is no such conversation for who asks, 422 for a direct one.
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    identity: Identity,
+    ConversationPath(id): ConversationPath,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let request = Request {
+        command: Command::Leave,
+        actor: Some(identity.user.clone()),
+        tag: None,
+        trace: trace(&headers),
+    };
+    let stream = Stream::Conversation(identity.tenant.clone(), id);
+    let position = app.conversations.execute(&stream, request).await?.position();
+    app.consistency.wrote(&identity, position);
+    app.consistency.settle(&headers, position).await;
+    Ok(At(position, StatusCode::NO_CONTENT).into_response())
 }
 
 /// What makes two creations the same. Members are a set, and who asks is one of them in any case.

@@ -41,6 +41,40 @@ async fn who_is_added_on_one_node_hears_everything_on_the_other() {
     ));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_left_on_one_node_hears_nothing_more_on_the_other() {
+    if !is_cluster() {
+        return;
+    }
+    let nodes = Nodes::start().await;
+    let ann = nodes.one().client("ann");
+    let bob = nodes.one().client("bob");
+    let direct = ann.direct("bob").await.id;
+    let mut socket = nodes.other().socket("bob").await;
+    for round in 0..TIMES {
+        let chat = ann.group(&format!("Group {round}"), &["bob"]).await.id;
+        let heard = ann.say(&chat, "while bob is here").await;
+        assert_eq!(socket.new_message().await, heard, "round {round}");
+        let path = format!("/conversations/{chat}/leave");
+        bob.call("DELETE", &path).send().await.expect(204);
+        ann.say(&chat, "when bob is gone").await;
+        // What comes next is the next that bob may hear; in another shard perhaps, so the last word is
+        // left to the end.
+        let after = ann.say(&direct, "elsewhere").await;
+        assert_eq!(socket.new_message().await, after, "round {round}");
+        bob.get(&format!("/conversations/{chat}/messages"))
+            .send()
+            .await
+            .expect(404);
+    }
+    for shard in 0..8 {
+        let chat = ann.group(&format!("Last {shard}"), &["bob"]).await.id;
+        let said = ann.say(&chat, "the end").await;
+        assert_eq!(socket.new_message().await, said);
+    }
+    assert!(!socket.has("new_message"), "bob heard what was not for bob");
+}
+
 /// Who comes online just then knows of the new group by what is read, before its node hears that anyone was
 /// added. All the others who are online there must hear of it all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
