@@ -109,6 +109,26 @@ impl NatsCluster {
         (0..self.servers.len()).find(|number| name(*number) == leader)
     }
 
+    /// Whether a stream has a leader just now, and all of its other copies are as new. Until then a further
+    /// server that goes away may be one too many.
+    pub async fn is_whole(&self, stream: &str) -> bool {
+        let asked = async {
+            let context = jetstream::new(self.client().await);
+            let info = context.get_stream(stream).await.ok()?.cached_info().clone();
+            info.cluster
+        };
+        let Ok(Some(cluster)) = timeout(ANSWER_TIMEOUT, asked).await else {
+            return false;
+        };
+        let others = self.servers.len() - 1;
+        cluster.leader.is_some()
+            && cluster.replicas.len() == others
+            && cluster
+                .replicas
+                .iter()
+                .all(|replica| replica.current && !replica.offline)
+    }
+
     /// Ends a server as a crash does (SIGKILL). Its folder stays.
     ///
     /// # Panics
