@@ -18,7 +18,7 @@ use projections::view::{Membership, Memberships};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::cursor::{Cursor, Spot, StreamKey, Verified};
+use super::cursor::{Cursor, Spot, StreamKey, Verified, as_of};
 
 mod hearing;
 
@@ -203,12 +203,7 @@ impl Audience {
         if user.phase != Phase::Pending {
             return Ok(Cursor::new(&user.base));
         }
-        let mut base = vec![Verified::default(); self.safe.len()];
-        for checkpoint in &memberships.checkpoints {
-            if let Some(verified) = base.get_mut(usize::from(checkpoint.shard)) {
-                *verified = checkpoint.into();
-            }
-        }
+        let base = as_of(&memberships.checkpoints, self.safe.len());
         let since = |shard: u16| base.get(usize::from(shard)).map_or(0, |base| base.sequence);
         let active = memberships
             .conversations

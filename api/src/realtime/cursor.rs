@@ -90,6 +90,17 @@ impl From<&Checkpoint> for Verified {
     }
 }
 
+/// The places of these checkpoints, one of each shard; the beginning where there is none.
+pub(super) fn as_of(checkpoints: &[Checkpoint], shards: usize) -> Vec<Verified> {
+    let mut places = vec![Verified::default(); shards];
+    for checkpoint in checkpoints {
+        if let Some(place) = places.get_mut(usize::from(checkpoint.shard)) {
+            *place = checkpoint.into();
+        }
+    }
+    places
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Shard {
     verified: Verified,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use tokio_util::sync::CancellationToken;
 
 use super::audience::{Item, Outbox, SocketId, UserKey};
-use super::cursor::Cursor;
+use super::cursor::{Cursor, as_of};
 use super::frame::{self, Incoming};
 use super::hub::{Ask, Registered};
 use super::resume::{self, Missed};
@@ -318,36 +318,46 @@ impl Drop for Registration {
 /// Makes sure that the socket hears everything from a moment on, and finds what the client missed before
 /// it; `None` when something is away.
 async fn begin(app: &App, key: &UserKey, registered: Registered, cursor: Option<&str>) -> Option<Beginning> {
-    let (given, memberships) = match registered.given {
+    let mut at = registered.at;
+    if cursor.is_some() {
+        // Whatever the hub has heard: all that is there now comes before anything new.
+        for (shard, at) in (0..).zip(&mut at) {
+            match app.log.end(shard).await {
+                Ok(end) => *at = end.max(*at),
+                Err(error) => return away(&error),
+            }
+        }
+    }
+    let (mut given, mut memberships) = match registered.given {
         Some(given) => {
             app.hub.attach(key.clone(), None).await?.ok()?;
             (given, None)
         }
-        None => attach(app, key, &registered.at).await?,
+        None => {
+            let (given, memberships) = attach(app, key, &at).await?;
+            (given, Some(memberships))
+        }
     };
+    if memberships.is_none() && cursor.is_some() {
+        for (shard, at) in (0..).zip(&mut at) {
+            *at = given.newest(shard).max(*at);
+        }
+        let found = memberships_since(app, key, &at).await?;
+        given.join(&Cursor::new(&as_of(&found.checkpoints, at.len())));
+        memberships = Some(found);
+    }
     let fresh = |missed| Beginning {
         cursor: given.clone(),
         missed,
         given: given.clone(),
     };
-    let Some(text) = cursor else {
+    let (Some(text), Some(memberships)) = (cursor, memberships) else {
         return Some(fresh(Missed::All(Vec::new())));
     };
-    let away = |error: &dyn std::error::Error| tracing::warn!(%error, "a socket cannot be resumed");
     let cursor = match resume::check(app, key, text).await {
         Ok(Ok(cursor)) => cursor,
         Ok(Err(reason)) => return Some(fresh(Missed::Reset(reason))),
-        Err(error) => {
-            away(&error);
-            return None;
-        }
-    };
-    let memberships = match memberships {
-        Some(memberships) => memberships,
-        None => {
-            let at: Vec<_> = (0..given.shards()).map(|shard| given.newest(shard)).collect();
-            memberships_since(app, key, &at).await?
-        }
+        Err(error) => return away(&error),
     };
     match resume::missed(app, key, &memberships, (&cursor, &given)).await {
         Ok(Missed::All(items)) => Some(Beginning {
@@ -356,19 +366,21 @@ async fn begin(app: &App, key: &UserKey, registered: Registered, cursor: Option<
             given,
         }),
         Ok(reset) => Some(fresh(reset)),
-        Err(error) => {
-            away(&error);
-            None
-        }
+        Err(error) => away(&error),
     }
 }
 
+fn away(error: &dyn std::error::Error) -> Option<Beginning> {
+    tracing::warn!(%error, "a socket cannot be resumed");
+    None
+}
+
 /// Gives the hub the user's memberships, as of the moment of connecting or later.
-async fn attach(app: &App, key: &UserKey, at: &[u64]) -> Option<(Cursor, Option<Memberships>)> {
+async fn attach(app: &App, key: &UserKey, at: &[u64]) -> Option<(Cursor, Memberships)> {
     loop {
         let memberships = memberships_since(app, key, at).await?;
         match app.hub.attach(key.clone(), Some(memberships.clone())).await? {
-            Ok(given) => return Some((given, Some(memberships))),
+            Ok(given) => return Some((given, memberships)),
             // They are newer every time: the read model goes on.
             Err(_stale) => tokio::time::sleep(STALE_PAUSE).await,
         }

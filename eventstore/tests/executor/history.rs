@@ -96,6 +96,12 @@ impl History {
         by_sender
     }
 
+    /// How many commits came after this one.
+    pub(super) fn since(&self, sequence: u64) -> u64 {
+        let commits = self.commits.iter().filter(|commit| commit.sequence > sequence);
+        commits.count() as u64
+    }
+
     /// Where the events of each named command are.
     pub(super) fn named(&self) -> HashMap<CommandId, Vec<u64>> {
         let mut named: HashMap<_, Vec<_>> = HashMap::new();
