@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::join_all;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::app::{App, Health, now};
 use crate::wire::Time;
+
+/// How long the log is waited for: whoever asks how a node is doing wants to hear it now.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct Alive {
@@ -52,16 +58,16 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         stations.insert(*name, state);
     }
     let mut behind = BTreeMap::from([("read_models", 0), ("search", 0)]);
-    for shard in 0..app.log.shards() {
-        match app.log.end(shard).await {
+    for (shard, end) in ends(&app).await {
+        match end {
             Ok(end) => {
                 for (name, progress) in [("read_models", &app.projected), ("search", &app.indexed)] {
                     *behind.entry(name).or_default() += end.saturating_sub(progress.get(shard));
                 }
             }
-            Err(error) => {
+            Err(reason) => {
                 ready = false;
-                stations.insert("log", error.to_string());
+                stations.insert("log", reason);
             }
         }
     }
@@ -82,12 +88,24 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         .into_response()
 }
 
+/// The end of each shard, or why the log does not say it soon.
+async fn ends(app: &App) -> Vec<(u16, Result<u64, String>)> {
+    let shards = (0..app.log.shards()).map(async |shard| {
+        let end = match timeout(PATIENCE, app.log.end(shard)).await {
+            Ok(end) => end.map_err(|error| error.to_string()),
+            Err(_) => Err("the log does not answer".to_owned()),
+        };
+        (shard, end)
+    });
+    join_all(shards).await
+}
+
 /// `GET /metrics`, in the text format of Prometheus.
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     metrics::counter!("verbatim_append_conflicts_total").absolute(app.conversations.conflicts());
-    for shard in 0..app.log.shards() {
+    for (shard, end) in ends(&app).await {
         let labels = [("shard", shard.to_string())];
-        if let Ok(end) = app.log.end(shard).await {
+        if let Ok(end) = end {
             gauge("verbatim_log_end", &labels, end);
         }
         gauge("verbatim_read_models_position", &labels, app.projected.get(shard));

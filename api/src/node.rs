@@ -58,9 +58,15 @@ pub trait Store: ReadModel + ProjectionStore + Generations {}
 
 impl<S: ReadModel + ProjectionStore + Generations> Store for S {}
 
-/// What is to be closed when a node stops.
+/// What read models and keys are kept in.
 #[async_trait]
 pub trait Stores: Send + Sync {
+    /// Whether they answer.
+    ///
+    /// # Errors
+    /// Why they do not, in words.
+    fn health(&self) -> Result<(), String>;
+
     /// Closes all of it. Afterwards files hold everything that was acknowledged, and can be copied.
     async fn close(&self);
 }
@@ -89,7 +95,7 @@ pub struct Parts {
     /// The read models.
     pub read_model: Arc<dyn Store>,
     /// What to close in the end.
-    pub stores: Box<dyn Stores>,
+    pub stores: Arc<dyn Stores>,
 }
 
 impl Parts {
@@ -141,7 +147,7 @@ pub struct Node {
     stopping: CancellationToken,
     /// Cancelled when the stations are to stop, which requests that are being finished still need.
     stations: CancellationToken,
-    stores: Box<dyn Stores>,
+    stores: Arc<dyn Stores>,
     // Dropped last: while anything of the node lives, no other process has the folder.
     folder: Folder,
 }
@@ -293,13 +299,16 @@ impl Node {
 
     fn stations(&self, hub: &Hub) -> Vec<(&'static str, Station)> {
         let statuses = self.projector.statuses();
+        let stores = Arc::clone(&self.stores);
         let indexer = Arc::clone(&self.indexer);
         let hub = hub.clone();
         vec![
             (
                 "read_models",
                 Box::new(move || match statuses.worst() {
-                    ProjectorStatus::Running => Health::Well,
+                    ProjectorStatus::Running => {
+                        stores.health().map_or_else(Health::Limping, |()| Health::Well)
+                    }
                     // Sends and live delivery go on without the database.
                     ProjectorStatus::Retrying { reason } => Health::Limping(reason),
                     ProjectorStatus::Stopped { reason } => Health::Down(reason),
@@ -343,22 +352,26 @@ impl Node {
     }
 }
 
-/// Adopts keys for a log. Keys that were made just now belong to a log that is as new: to another one they
-/// would be the loss of everything that people wrote.
+/// Whether nothing was ever written to the log.
+async fn is_new(log: &dyn EventLog) -> anyhow::Result<bool> {
+    for shard in 0..log.shards() {
+        if log.end(shard).await? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Lets keys be made for a log that is new alone: to another one they would be the loss of everything that
+/// people wrote.
 ///
 /// # Errors
-/// When the log has records.
-async fn adopt(log: &dyn EventLog, are_new: bool, keys: Keys) -> anyhow::Result<()> {
-    if !are_new || keys == Keys::Lost {
-        return Ok(());
-    }
-    for shard in 0..log.shards() {
-        let end = log.end(shard).await?;
-        anyhow::ensure!(
-            end == 0,
-            "the log has records, and the keys that open them are gone: restore the keys from their backup, \
-             or run `verbatim rebuild --new-keys` with the same options to go on without all that was written"
-        );
-    }
+/// When the keys of a log with records are missing.
+fn require_keys(log_is_new: bool, there_are_keys: bool, keys: Keys) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        log_is_new || there_are_keys || keys == Keys::Lost,
+        "the log has records, and the keys that open them are gone: restore the keys from their backup, or run \
+         `verbatim rebuild --new-keys` with the same options to go on without all that was written"
+    );
     Ok(())
 }

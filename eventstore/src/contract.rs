@@ -18,6 +18,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod reading;
 pub mod resending;
+mod signal;
 
 use std::sync::Arc;
 

@@ -108,11 +108,14 @@ impl Database {
         statement_timeout: Duration,
     ) -> Result<PgConnection, sqlx::Error> {
         let options = self.options(schema, statement_timeout);
-        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
+        let connecting = async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            require_durability(&mut connection).await?;
+            Ok(connection)
+        };
+        tokio::time::timeout(ACQUIRE_TIMEOUT, connecting)
             .await
-            .map_err(|_| sqlx::Error::PoolTimedOut)??;
-        require_durability(&mut connection).await?;
-        Ok(connection)
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
     /// A pool of connections that are made when they are needed.

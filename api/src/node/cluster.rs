@@ -12,7 +12,7 @@ use eventstore::sealing::postgres::PostgresKeys;
 use eventstore::{Codec, Epoch};
 use projections::{PostgresConfig, PostgresReadModel};
 
-use super::{Keys, Parts, Stores, adopt};
+use super::{Keys, Parts, Stores, is_new, require_keys};
 use crate::config::Cluster;
 use crate::folder::Folder;
 
@@ -34,10 +34,15 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
     let log = JetStreamLog::open(log_config(cluster).await?)
         .await
         .context("the event log cannot be opened")?;
+    // In this order: whoever writes to a log has made its keys before.
+    let log_is_new = is_new(&log).await?;
+    let there_are_keys = PostgresKeys::exist(database, &cluster.namespace)
+        .await
+        .context("the keys cannot be opened")?;
+    require_keys(log_is_new, there_are_keys, expected)?;
     let keys = PostgresKeys::open(database, &cluster.namespace, &master_key.0, KEY_READERS)
         .await
         .context("the keys cannot be opened")?;
-    adopt(&log, keys.are_new().await?, expected).await?;
     keys.adopt().await?;
     let read_model = PostgresReadModel::open(&PostgresConfig {
         url: database.to_owned(),
@@ -49,7 +54,7 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
     .context("the read models cannot be opened")?;
     let read_model = Arc::new(read_model);
     Ok(Parts {
-        stores: Box::new(PostgresReadModel::clone(&read_model)),
+        stores: read_model.clone(),
         leases: Arc::new(JetStreamLeases::new(&log).of_node(folder.node_id()?)),
         signals: Arc::new(JetStreamSignals::new(&log)),
         codec: Codec::new(Arc::new(keys)),
@@ -97,6 +102,10 @@ async fn connect(cluster: &Cluster) -> anyhow::Result<Client> {
 
 #[async_trait]
 impl Stores for PostgresReadModel {
+    fn health(&self) -> Result<(), String> {
+        Self::health(self)
+    }
+
     async fn close(&self) {
         Self::close(self).await;
     }

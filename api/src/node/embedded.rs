@@ -11,7 +11,7 @@ use eventstore::sealing::sqlite::SqliteKeys;
 use eventstore::signals::InProcessSignals;
 use projections::SqliteReadModel;
 
-use super::{Keys, Parts, Stores, adopt};
+use super::{Keys, Parts, Stores, is_new, require_keys};
 use crate::folder::Folder;
 
 /// The files of a node.
@@ -30,14 +30,14 @@ pub(super) async fn open(folder: &Folder, expected: Keys) -> anyhow::Result<Part
     let keys = SqliteKeys::open(&folder.keys())
         .await
         .context("the keys cannot be opened")?;
-    adopt(&*log, keys.are_new().await?, expected).await?;
+    require_keys(is_new(&*log).await?, !keys.are_new().await?, expected)?;
     keys.adopt().await?;
     let read_model = SqliteReadModel::open(&folder.read_model())
         .await
         .context("the read models cannot be opened")?;
     let read_model = Arc::new(read_model);
     Ok(Parts {
-        stores: Box::new(Files {
+        stores: Arc::new(Files {
             log: Arc::clone(&log),
             keys: keys.clone(),
             read_model: Arc::clone(&read_model),
@@ -53,6 +53,11 @@ pub(super) async fn open(folder: &Folder, expected: Keys) -> anyhow::Result<Part
 
 #[async_trait]
 impl Stores for Files {
+    fn health(&self) -> Result<(), String> {
+        // What goes wrong with a file, whoever uses it says.
+        Ok(())
+    }
+
     async fn close(&self) {
         if let Err(error) = self.read_model.close().await {
             tracing::warn!(%error, "the read models were not closed cleanly");

@@ -395,9 +395,7 @@ async fn memberships_since(app: &App, key: &UserKey, at: &[u64]) -> Option<Membe
             shard,
             sequence: *sequence,
         };
-        if !app.projected.reached(position, ATTACH_PATIENCE).await {
-            return None;
-        }
+        app.consistency.reach(position).await.ok()?;
     }
     match app.read_model.memberships(&key.0, &key.1).await {
         Ok(memberships) => Some(memberships),

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 pub use self::cluster::NatsCluster;
+use super::signal::signal;
 
 mod cluster;
 
@@ -109,6 +110,16 @@ impl NatsServer {
     /// When it does not start.
     pub async fn restart(&mut self) {
         (self.process, self.port) = launch(self.folder.path(), Some(self.port), "").await;
+    }
+
+    /// Stops it where it is (SIGSTOP): its connections stand, and nothing comes by them.
+    pub fn freeze(&self) {
+        signal("STOP", &[self.process.id()]);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        signal("CONT", &[self.process.id()]);
     }
 
     /// Where it keeps what it stores. To be copied only after [`Self::kill`].

@@ -17,7 +17,8 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
-use self::system::{Account, binaries, children_of, is_running, kill};
+use self::system::{Account, binaries, children_of, is_running};
+use super::signal::signal;
 
 mod system;
 
@@ -114,16 +115,35 @@ impl PostgresServer {
         let Some(running) = self.running.take() else {
             return;
         };
-        let mut all = children_of(running.pid);
-        // Its parent goes first, so that nothing new is started.
-        all.insert(0, running.pid);
-        kill(&all);
+        let all = running.processes();
+        signal("KILL", &all);
         for pid in all {
             while is_running(pid) {
                 sleep(POLL).await;
             }
         }
         running.end(Some("gone"));
+    }
+
+    /// Stops it where it is (SIGSTOP), with everything it started: its connections stand, new ones are taken
+    /// by the operating system alone, and nothing is answered.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        signal(name, &self.running.as_ref().expect("the server runs").processes());
     }
 
     /// Shuts it down in order. Its folder stays.
@@ -153,12 +173,21 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
+            // One that a failed test left frozen would not hear that it is to end.
+            signal("CONT", &running.processes());
             running.end(None);
         }
     }
 }
 
 impl Running {
+    /// The server and everything it started. It goes first itself, so that nothing new is started.
+    fn processes(&self) -> Vec<u32> {
+        let mut all = children_of(self.pid);
+        all.insert(0, self.pid);
+        all
+    }
+
     /// Tells the watcher how to end, and waits until it has.
     fn end(mut self, word: Option<&str>) {
         if let Some(word) = word {

@@ -16,9 +16,12 @@ use sqlx::{Connection, PgConnection, PgPool};
 use super::{KeyId, KeyStore, KeysUnavailable, UserKey};
 use crate::postgres::{ConfigError, Database, lock_transaction, migrate};
 
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the network may add to that.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the server may work on one question, and how long its answer may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same while the keys are opened, which may wait for another node that does so.
+const OPEN_STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a key is drawn again that was deleted just as it was made.
 const ATTEMPTS: usize = 3;
 const NONCE_BYTES: usize = 24;
@@ -68,6 +71,36 @@ impl std::fmt::Debug for PostgresKeys {
 }
 
 impl PostgresKeys {
+    /// Whether there are keys that belong to a log. Makes nothing: keys that were lost are still missing
+    /// when one asks again.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn exist(url: &str, namespace: &str) -> Result<bool, OpenError> {
+        let database = Database::parse(url, namespace)?;
+        let schema = database.schema("keys");
+        let asking = async {
+            let mut connection = database.connect(&schema, OPEN_STATEMENT_TIMEOUT).await?;
+            let are_made: bool = sqlx::query_scalar(
+                "SELECT to_regclass('metadata') IS NOT NULL AND to_regclass('user_keys') IS NOT NULL",
+            )
+            .fetch_one(&mut connection)
+            .await?;
+            let exist = are_made
+                && sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT FROM metadata WHERE name = $1) OR EXISTS (SELECT FROM user_keys)",
+                )
+                .bind(ADOPTED)
+                .fetch_one(&mut connection)
+                .await?;
+            connection.close().await?;
+            Ok(exist)
+        };
+        tokio::time::timeout(OPEN_TIMEOUT, asking)
+            .await
+            .map_err(|_| silent())?
+    }
+
     /// Opens the keys in the schema `{namespace}_keys` of the database at this URL, and makes the schema when
     /// it is missing. The first who opens it decides which master key it is under.
     ///
@@ -83,7 +116,7 @@ impl PostgresKeys {
         let schema = database.schema("keys");
         let master = XChaCha20Poly1305::new(master.into());
         let opening = async {
-            let mut connection = database.connect(&schema, STATEMENT_TIMEOUT).await?;
+            let mut connection = database.connect(&schema, OPEN_STATEMENT_TIMEOUT).await?;
             let mut transaction = connection.begin().await?;
             lock_transaction(&mut transaction, &database.lock("keys schema")).await?;
             let migrator = sqlx::migrate!("../migrations/postgres/keys");
@@ -93,27 +126,13 @@ impl PostgresKeys {
             connection.close().await?;
             Ok::<_, OpenError>(())
         };
-        tokio::time::timeout(ANSWER_TIMEOUT, opening)
+        tokio::time::timeout(OPEN_TIMEOUT, opening)
             .await
             .map_err(|_| silent())??;
         Ok(Self {
             pool: database.pool(&schema, connections, STATEMENT_TIMEOUT),
             master,
         })
-    }
-
-    /// Whether they were made just now and belong to no log yet.
-    ///
-    /// # Errors
-    /// [`KeysUnavailable`] when the database is away.
-    pub async fn are_new(&self) -> Result<bool, KeysUnavailable> {
-        sqlx::query_scalar(
-            "SELECT NOT EXISTS (SELECT FROM metadata WHERE name = $1) AND NOT EXISTS (SELECT FROM user_keys)",
-        )
-        .bind(ADOPTED)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(away)
     }
 
     /// Remembers that they belong to a log.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::Mutex;
 
 use self::generation::Names;
@@ -48,6 +49,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the network may add. A server that does not say a word any more is given up then.
 const NETWORK_GRACE: Duration = Duration::from_secs(5);
+/// A question that takes longer makes one look whether the database still answers.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// Where the read model is.
 #[derive(Clone)]
@@ -156,23 +159,85 @@ impl PostgresReadModel {
         tokio::join!(self.readers.close(), self.writers.close());
     }
 
-    async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.acquire(&self.readers).await
+    /// Whether the database answers, as far as is known: as soon as it does not answer someone.
+    ///
+    /// # Errors
+    /// That it does not, in words.
+    pub fn health(&self) -> Result<(), String> {
+        self.presence.check().map_err(|error| error.to_string())
     }
 
-    async fn writer(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.acquire(&self.writers).await
+    async fn read<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.ask(&self.readers, READ_TIMEOUT, question).await
     }
 
-    async fn acquire(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.presence.check()?;
-        pool.acquire().await.map_err(|error| {
-            if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
-                let schema = self.database.schema("read");
-                self.presence.doubt(&self.database, schema);
+    async fn write<T, E: From<StoreError>>(
+        &self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.ask(&self.writers, WRITE_TIMEOUT, question).await
+    }
+
+    /// Asks a connection of the pool, for as long as the database is there.
+    async fn ask<T, E: From<StoreError>>(
+        &self,
+        pool: &PgPool,
+        timeout: Duration,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let asking = async {
+            let mut lent = Lent::by(pool, &self.presence, &self.database).await?;
+            let answer = question(&mut lent.connection).await;
+            lent.is_idle = answer.is_ok();
+            answer
+        };
+        let mut asking = pin!(within(timeout, asking));
+        tokio::select! {
+            biased;
+            answer = &mut asking => return answer,
+            () = tokio::time::sleep(SUSPICIOUS) => self.presence.doubt(&self.database),
+        }
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            () = self.presence.away() => Err(presence::away().into()),
+        }
+    }
+}
+
+/// A connection of a pool. The pool has it back when the question was answered: one that was given up in the
+/// middle may be in a transaction still, or have no network any more, and is closed.
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    is_idle: bool,
+}
+
+impl Lent {
+    async fn by(pool: &PgPool, presence: &Presence, database: &Database) -> Result<Self, StoreError> {
+        presence.check()?;
+        match pool.acquire().await {
+            Ok(connection) => Ok(Self {
+                connection,
+                is_idle: false,
+            }),
+            Err(error) => {
+                if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
+                    presence.doubt(database);
+                }
+                Err(store_error(error))
             }
-            store_error(error)
-        })
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.is_idle {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -189,31 +254,23 @@ async fn within<T, E: From<StoreError>>(
 #[async_trait]
 impl ProjectionStore for PostgresReadModel {
     async fn checkpoint(&self, shard: u16) -> Result<Option<Checkpoint>, StoreError> {
-        within(WRITE_TIMEOUT, async {
-            write::checkpoint(&mut *self.writer().await?, shard).await
-        })
-        .await
+        self.write(async |connection| write::checkpoint(connection, shard).await)
+            .await
     }
 
     async fn load(&self, keys: &Keys) -> Result<Rows, StoreError> {
-        within(WRITE_TIMEOUT, async {
-            write::load(&mut *self.writer().await?, keys).await
-        })
-        .await
+        self.write(async |connection| write::load(connection, keys).await)
+            .await
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        within(WRITE_TIMEOUT, async {
-            write::apply(&mut *self.writer().await?, batch).await
-        })
-        .await
+        self.write(async |connection| write::apply(connection, batch).await)
+            .await
     }
 
     async fn prune_commands(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        within(WRITE_TIMEOUT, async {
-            write::prune_commands(&mut *self.writer().await?, before, limit).await
-        })
-        .await
+        self.write(async |connection| write::prune_commands(connection, before, limit).await)
+            .await
     }
 }
 
@@ -226,10 +283,8 @@ impl ReadModel for PostgresReadModel {
         limit: u32,
         cursor: Option<ListCursor>,
     ) -> Result<ConversationPage, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::conversations(&mut *self.reader().await?, (tenant, user), limit, cursor).await
-        })
-        .await
+        self.read(async |connection| read::conversations(connection, (tenant, user), limit, cursor).await)
+            .await
     }
 
     async fn conversation(
@@ -238,10 +293,8 @@ impl ReadModel for PostgresReadModel {
         user: &UserId,
         id: ConversationId,
     ) -> Result<Option<ConversationView>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::conversation(&mut *self.reader().await?, (tenant, user), id).await
-        })
-        .await
+        self.read(async |connection| read::conversation(connection, (tenant, user), id).await)
+            .await
     }
 
     async fn messages(
@@ -251,10 +304,8 @@ impl ReadModel for PostgresReadModel {
         conversation: ConversationId,
         range: MessageRange,
     ) -> Result<Option<MessagePage>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::messages(&mut *self.reader().await?, (tenant, user), conversation, range).await
-        })
-        .await
+        self.read(async |connection| read::messages(connection, (tenant, user), conversation, range).await)
+            .await
     }
 
     async fn hydrate(
@@ -263,10 +314,8 @@ impl ReadModel for PostgresReadModel {
         user: &UserId,
         ids: &[MessageId],
     ) -> Result<Vec<MessageView>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::hydrate(&mut *self.reader().await?, (tenant, user), ids).await
-        })
-        .await
+        self.read(async |connection| read::hydrate(connection, (tenant, user), ids).await)
+            .await
     }
 
     async fn unread(
@@ -275,17 +324,13 @@ impl ReadModel for PostgresReadModel {
         user: &UserId,
         conversation: ConversationId,
     ) -> Result<Option<u64>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::unread(&mut *self.reader().await?, (tenant, user), conversation).await
-        })
-        .await
+        self.read(async |connection| read::unread(connection, (tenant, user), conversation).await)
+            .await
     }
 
     async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::memberships(&mut *self.reader().await?, (tenant, user)).await
-        })
-        .await
+        self.read(async |connection| read::memberships(connection, (tenant, user)).await)
+            .await
     }
 
     async fn membership_changes(
@@ -294,10 +339,8 @@ impl ReadModel for PostgresReadModel {
         after: u64,
         limit: u32,
     ) -> Result<MembershipChanges, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::membership_changes(&mut *self.reader().await?, shard, after, limit).await
-        })
-        .await
+        self.read(async |connection| read::membership_changes(connection, shard, after, limit).await)
+            .await
     }
 
     async fn members_of(
@@ -305,10 +348,8 @@ impl ReadModel for PostgresReadModel {
         tenant: &TenantId,
         conversation: ConversationId,
     ) -> Result<Vec<UserId>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::members_of(&mut *self.reader().await?, tenant, conversation).await
-        })
-        .await
+        self.read(async |connection| read::members_of(connection, tenant, conversation).await)
+            .await
     }
 
     async fn profiles(
@@ -316,10 +357,8 @@ impl ReadModel for PostgresReadModel {
         tenant: &TenantId,
         users: &[UserId],
     ) -> Result<BTreeMap<UserId, Profile>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::profiles(&mut *self.reader().await?, tenant, users).await
-        })
-        .await
+        self.read(async |connection| read::profiles(connection, tenant, users).await)
+            .await
     }
 
     async fn read_by(
@@ -328,10 +367,8 @@ impl ReadModel for PostgresReadModel {
         user: &UserId,
         message: MessageId,
     ) -> Result<Vec<Receipt>, StoreError> {
-        within(READ_TIMEOUT, async {
-            read::read_by(&mut *self.reader().await?, (tenant, user), message).await
-        })
-        .await
+        self.read(async |connection| read::read_by(connection, (tenant, user), message).await)
+            .await
     }
 }
 
@@ -343,30 +380,24 @@ impl FactStore for PostgresReadModel {
         stream: &Stream,
         commands: &[CommandId],
     ) -> Result<Facts, FactsUnavailable> {
-        within(READ_TIMEOUT, async {
-            facts::facts(&mut *self.reader().await?, shard, stream, commands).await
-        })
-        .await
-        .map_err(|error: StoreError| FactsUnavailable(error.to_string()))
+        self.read(async |connection| facts::facts(connection, shard, stream, commands).await)
+            .await
+            .map_err(|error: StoreError| FactsUnavailable(error.to_string()))
     }
 }
 
 #[async_trait]
 impl SnapshotStore for PostgresReadModel {
     async fn load(&self, stream: &Stream) -> Result<Option<Snapshot>, SnapshotsUnavailable> {
-        within(READ_TIMEOUT, async {
-            facts::load_snapshot(&mut *self.reader().await?, stream).await
-        })
-        .await
-        .map_err(|error: StoreError| SnapshotsUnavailable(error.to_string()))
+        self.read(async |connection| facts::load_snapshot(connection, stream).await)
+            .await
+            .map_err(|error: StoreError| SnapshotsUnavailable(error.to_string()))
     }
 
     async fn save(&self, stream: &Stream, snapshot: &Snapshot) -> Result<(), SnapshotsUnavailable> {
-        within(WRITE_TIMEOUT, async {
-            facts::save_snapshot(&mut *self.writer().await?, stream, snapshot).await
-        })
-        .await
-        .map_err(|error: StoreError| SnapshotsUnavailable(error.to_string()))
+        self.write(async |connection| facts::save_snapshot(connection, stream, snapshot).await)
+            .await
+            .map_err(|error: StoreError| SnapshotsUnavailable(error.to_string()))
     }
 }
 

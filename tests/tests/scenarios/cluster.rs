@@ -6,4 +6,5 @@ mod database;
 mod links;
 mod memberships;
 mod repeats;
+mod silence;
 mod upgrade;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use eventstore::contract::nats::NatsServer;
 use eventstore::contract::postgres::PostgresServer;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tests::deployment::{Cluster, is_cluster};
 use tests::socket::open;
 use tests::{Folder, Socket, TestServer};
@@ -102,6 +104,40 @@ async fn a_log_restored_from_an_older_copy_is_refused_until_it_has_a_new_epoch()
         assert_eq!(said.ordinal, 3);
         assert_eq!(socket.new_message().await, said);
     }
+}
+
+/// The keys' schema is gone, a node runs on, and others start: none makes keys that would hide the loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_keys_are_lost_is_refused_however_often_it_is_started() {
+    if !is_cluster() {
+        return;
+    }
+    let node = TestServer::start().await;
+    let Some(cluster) = node.folder.cluster() else {
+        panic!("a node of a cluster")
+    };
+    let chat = node.client("ann").group("Garden", &["bob"]).await.id;
+    node.client("ann").say(&chat, "sealed").await;
+    let mut database = PgConnection::connect(&cluster.database).await.unwrap();
+    let drop = format!("DROP SCHEMA \"{}_keys\" CASCADE", cluster.namespace);
+    database.execute(AssertSqlSafe(drop)).await.unwrap();
+    for _ in 0..2 {
+        let refused = Folder::of(Some(cluster.clone())).spawn_server().wait().await;
+        assert!(
+            !refused.status.success(),
+            "new keys hide that the old ones are lost"
+        );
+        assert!(refused.stderr.contains("--new-keys"), "{}", refused.stderr);
+    }
+    // The node that runs on cannot seal under new keys either.
+    let text = json!({"conversationId": chat, "content": "under which key?"});
+    node.client("bob")
+        .post("/conversations/messages", &text)
+        .send()
+        .await
+        .expect(503);
+    let refused = Folder::of(Some(cluster.clone())).spawn_server().wait().await;
+    assert!(refused.stderr.contains("--new-keys"), "{}", refused.stderr);
 }
 
 /// Nodes that run on while the log goes back under them: their heads are of another log, and one may be the

@@ -1,7 +1,7 @@
 //! A private cluster of NATS servers that keep copies of each other's streams.
 
 use std::net::TcpListener;
-use std::process::{Child, Command};
+use std::process::Child;
 
 use async_nats::jetstream::stream::{Config, StorageType};
 use async_nats::{Client, ConnectOptions, jetstream};
@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::launch;
+use crate::contract::signal::signal;
 
 /// How long the servers may take to find each other and to elect a leader.
 const FORM_TIMEOUT: Duration = Duration::from_secs(60);
@@ -151,24 +152,12 @@ impl NatsCluster {
 
     /// Stops a server where it is (SIGSTOP): its connections stand, and nothing comes by them.
     pub fn freeze(&self, number: usize) {
-        self.signal(number, "STOP");
+        signal("STOP", &[self.servers[number].process.id()]);
     }
 
     /// Lets it go on (SIGCONT), believing what it believed before.
     pub fn thaw(&self, number: usize) {
-        self.signal(number, "CONT");
-    }
-
-    fn signal(&self, number: usize, signal: &str) {
-        // The shell's own `kill` is everywhere; the program of that name is not.
-        let sent = Command::new("/bin/sh")
-            .args(["-c", "kill -s \"$1\" \"$2\"", "signal", signal])
-            .arg(self.servers[number].process.id().to_string())
-            .status();
-        assert!(
-            sent.expect("a shell can be run").success(),
-            "an own process can be signalled"
-        );
+        signal("CONT", &[self.servers[number].process.id()]);
     }
 
     /// Waits until a stream can be made that every server has a copy of.

@@ -96,11 +96,3 @@ pub(super) fn children_of(parent: u32) -> Vec<u32> {
         .filter(|pid| state_of(*pid).is_some_and(|(_, of)| of == parent))
         .collect()
 }
-
-/// SIGKILL. One that has ended meanwhile is not missed.
-pub(super) fn kill(pids: &[u32]) {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", "kill -KILL \"$@\" 2>/dev/null", "kill"]);
-    command.args(pids.iter().map(u32::to_string));
-    let _ = command.status().expect("a shell can be run");
-}

@@ -74,6 +74,14 @@ impl Generations for PostgresReadModel {
     }
 }
 
+async fn analyze(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::raw_sql("ANALYZE conversations, members, messages, read_moves, users, commands")
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(())
+}
+
 fn running_already() -> StoreError {
     StoreError::Unavailable("a rebuild is running already".to_owned())
 }
@@ -126,11 +134,7 @@ impl NextGeneration for Next {
     async fn freeze(&mut self) -> Result<Vec<Checkpoint>, StoreError> {
         if !self.is_frozen {
             // The first who ask the new tables should find the ways that suit their size.
-            let mut writer = self.next.writer().await?;
-            sqlx::raw_sql("ANALYZE conversations, members, messages, read_moves, users, commands")
-                .execute(&mut *writer)
-                .await
-                .map_err(store_error)?;
+            self.next.write(analyze).await?;
         }
         self.hold().await.map_err(store_error)?;
         write::checkpoints(&mut self.connection).await

@@ -239,6 +239,62 @@ async fn a_database_that_is_away_is_unavailable_soon_and_used_again_when_it_is_b
     assert_eq!(checkpoint.map(|checkpoint| checkpoint.sequence), Some(7));
 }
 
+/// A server that stands still answers nobody and refuses nobody.
+#[tokio::test]
+async fn a_database_that_has_gone_silent_is_unavailable_soon_and_leaves_nothing_behind() {
+    let server = PostgresServer::start().await;
+    let config = config(&server, "verbatim");
+    let model = PostgresReadModel::open(&config).await.unwrap();
+    stand_at(&model, 7).await;
+    let (tenant, ann) = (TenantId::parse("t").unwrap(), UserId::parse("ann").unwrap());
+    let ask = async || model.conversations(&tenant, &ann, 10, None).await;
+    // Connections that are trusted when the server stops.
+    for answer in futures::future::join_all((0..4).map(|_| ask())).await {
+        answer.unwrap();
+    }
+    server.freeze();
+    let started = Instant::now();
+    for answer in futures::future::join_all((0..4).map(|_| ask())).await {
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(model.health().is_err());
+    let started = Instant::now();
+    assert!(ask().await.is_err());
+    assert!(started.elapsed() < ACQUIRE_TIMEOUT / 10, "it is known by now");
+
+    server.thaw();
+    let back = async {
+        while ask().await.is_err() || model.health().is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), back).await.unwrap();
+    // No connection is still in the transaction of a question that was given up: a rebuild would wait for
+    // it, and whoever was lent that connection would read of the past for ever.
+    let mut connection = connect(&config).await;
+    let idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    let none_is_left = async {
+        while sqlx::query_scalar::<_, i64>(idle)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+            > 0
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), none_is_left)
+        .await
+        .unwrap();
+    model.begin().await.unwrap().swap().await.unwrap();
+    assert!(model.checkpoint(0).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn there_is_one_rebuild_at_a_time_on_all_nodes() {
     let config = fresh().await;

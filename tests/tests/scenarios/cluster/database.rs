@@ -11,7 +11,8 @@ use tests::deployment::{Cluster, is_cluster};
 use tests::ledger::{Ledger, check};
 use tests::load::{Load, Way};
 use tests::shapes::Message;
-use tests::{Folder, Listener, TestServer, eventually, is_long, report};
+use tests::socket::Closed;
+use tests::{Folder, Listener, Socket, TestServer, eventually, is_long, report};
 
 /// Who sends to which node.
 const SENDERS: [[(&str, Way); 2]; 2] = [
@@ -22,8 +23,29 @@ const SENDERS: [[(&str, Way); 2]; 2] = [
 /// How long a send may be refused or wait in conversations that are open, on a machine that does other things too.
 const MOMENT: Duration = Duration::from_secs(5);
 
+/// How long a socket may take to be refused.
+const TURNED_AWAY: Duration = Duration::from_secs(8);
+
+/// How the database goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Away {
+    /// It refuses connections.
+    Killed,
+    /// It takes them, and answers nothing: as behind a network that swallows everything.
+    Silent,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sends_and_delivery_go_on_without_the_database() {
+    goes_on_without_the_database(Away::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sends_and_delivery_go_on_while_the_database_is_silent() {
+    goes_on_without_the_database(Away::Silent).await;
+}
+
+async fn goes_on_without_the_database(how: Away) {
     if !is_cluster() {
         return;
     }
@@ -50,7 +72,10 @@ async fn sends_and_delivery_go_on_without_the_database() {
     }
 
     let time = Duration::from_secs(if is_long() { 60 } else { 10 });
-    postgres.kill().await;
+    match how {
+        Away::Killed => postgres.kill().await,
+        Away::Silent => postgres.freeze(),
+    }
     let killed = Instant::now();
     let before: u64 = loads.iter().map(Load::acknowledged).sum();
     let mut refusal = Duration::ZERO;
@@ -74,9 +99,15 @@ async fn sends_and_delivery_go_on_without_the_database() {
             refusal = refusal.max(assert_says_so(node, &chats[0]).await);
         }
     }
+    for node in nodes {
+        assert_turned_away(node).await;
+    }
     let went = loads.iter().map(Load::acknowledged).sum::<u64>() - before;
     let away = killed.elapsed();
-    postgres.restart().await;
+    match how {
+        Away::Killed => postgres.restart().await,
+        Away::Silent => postgres.thaw(),
+    }
     let back = Instant::now();
     for load in &loads {
         load.more(50).await;
@@ -102,7 +133,7 @@ async fn sends_and_delivery_go_on_without_the_database() {
         })
         .collect();
     report(&format!(
-        "without the database for {away:.1?}: {went} of {total} sends, the slowest of each {slowest:?}; reads refused within {refusal:.1?}; caught up {caught_up:.1?} after its return"
+        "without the database ({how:?}) for {away:.1?}: {went} of {total} sends, the slowest of each {slowest:?}; reads refused within {refusal:.1?}; caught up {caught_up:.1?} after its return"
     ));
 
     let kept = kept(nodes, &ledgers, &chats).await;
@@ -157,6 +188,16 @@ async fn assert_says_so(node: &TestServer, chat: &str) -> Duration {
     })
     .await;
     refusal
+}
+
+/// Whoever was never online on a node cannot be given anything there: told to come back, not kept waiting.
+async fn assert_turned_away(node: &TestServer) {
+    let asked = Instant::now();
+    let mut socket = Socket::try_connect(node.address(), &node.folder.token("zoe"))
+        .await
+        .unwrap();
+    assert_eq!(socket.closed().await, Closed(Some(4002)));
+    assert!(asked.elapsed() < TURNED_AWAY, "{:?}", asked.elapsed());
 }
 
 /// What both nodes serve, which is what was acknowledged; and what is unread is counted anew.
