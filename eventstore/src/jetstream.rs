@@ -17,11 +17,14 @@
 //!   goes, and only that there is NO more is asked of the leader. A page is checked for records that
 //!   were lost on the way and cut before the first hole. Hence reading until an empty page is complete
 //!   up to a head that was learned before.
+//! - **It is one log**: see [`continuity`]. A log that goes back under nodes that run is noticed when they
+//!   connect again, and they stop.
 //! - **A shard has no holes**: nothing expires, nothing can be deleted or purged, so its sequences are
 //!   contiguous. One that is missing at the leader is damage, and reading or following stops there.
 
 mod append;
 mod connection;
+mod continuity;
 mod digest;
 mod follow;
 pub mod lease;
@@ -42,6 +45,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use connection::connect_options;
+use continuity::Continuity;
 pub use open::OpenError;
 
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, ReadError, Record};
@@ -100,6 +104,7 @@ struct Shard {
     number: u16,
     name: String,
     handle: stream::Stream<()>,
+    continuity: Continuity,
 }
 
 impl JetStreamLog {
@@ -190,12 +195,9 @@ impl EventLog for JetStreamLog {
     }
 
     async fn end(&self, shard: u16) -> Result<u64, ReadError> {
-        Ok(self
-            .inner
-            .info(self.inner.shard(shard)?)
-            .await?
-            .state
-            .last_sequence)
+        let shard = self.inner.shard(shard)?;
+        self.inner.continuous(shard).await?;
+        Ok(self.inner.info(shard).await?.state.last_sequence)
     }
 
     fn follow(&self, shard: u16, after: u64) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {

@@ -13,8 +13,8 @@ use async_nats::jetstream::response::Response;
 use tokio::time::{Instant, sleep};
 
 use super::Inner;
-use super::connection::Silence;
-use crate::log::{Append, AppendError, Appended, Expected, MAX_COMMIT_BYTES};
+use super::connection::{REQUEST_TIMEOUT, Silence};
+use crate::log::{Append, AppendError, Appended, Expected, MAX_COMMIT_BYTES, ReadError};
 
 /// Refusals by which the server says that it did not take the message in. Every other refusal leaves
 /// open whether it did: 10158 and 10163 say so themselves, and what is not known here might.
@@ -55,12 +55,27 @@ impl Inner {
         }
         let (start, mut pause) = (Instant::now(), BUSY_PAUSE);
         loop {
+            let unavailable = |error: ReadError| AppendError::Unavailable(error.to_string());
+            let connection = self.continuous(shard).await.map_err(unavailable)?;
             let request = Request::new()
                 .headers(headers.clone())
                 .payload(append.payload.clone())
                 .timeout(None);
-            match self.publish(self.subject(&append.stream), request).await? {
+            let answer = self
+                .publish(connection, self.subject(&append.stream), request)
+                .await;
+            // Nothing was sent, because this connection is gone: the next one is looked at first.
+            let is_gone =
+                matches!(answer, Err(AppendError::Unavailable(_))) && self.connections() != connection;
+            if is_gone && start.elapsed() < REQUEST_TIMEOUT {
+                continue;
+            }
+            match answer? {
                 Response::Ok(PublishAck { stream, sequence, .. }) if stream == shard.name => {
+                    // The connection may have been made anew between the two.
+                    let unknown = |error: ReadError| AppendError::Unknown(error.to_string());
+                    self.continuous(shard).await.map_err(unknown)?;
+                    shard.continuity.saw(sequence, &append.payload);
                     return Ok(Appended { sequence });
                 }
                 Response::Ok(PublishAck { stream, .. }) => {
@@ -81,14 +96,15 @@ impl Inner {
         }
     }
 
-    /// Sends a message once and reads the answer.
+    /// Sends a message once, by this connection, and reads the answer.
     pub(super) async fn publish(
         &self,
+        connection: u64,
         subject: String,
         request: Request,
     ) -> Result<Response<PublishAck>, AppendError> {
         let answer = self
-            .in_time(self.client.send_request(subject, request))
+            .in_time_by(connection, self.client.send_request(subject, request))
             .await
             .map_err(|silence| match silence {
                 Silence::NotSent => AppendError::Unavailable(silence.to_string()),

@@ -73,6 +73,12 @@ impl Inner {
     /// Sends a request, by polling the future first when there is a connection, and waits for its answer
     /// for as long as one can be expected: a connection that was lost takes the answers with it.
     pub(super) async fn in_time<T>(&self, request: impl Future<Output = T>) -> Result<T, Silence> {
+        let connection = self.connection().await?;
+        self.in_time_by(connection, request).await
+    }
+
+    /// The connection that there is, once there is one.
+    pub(super) async fn connection(&self) -> Result<u64, Silence> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         while !self.connected() {
             if Instant::now() > deadline {
@@ -80,7 +86,19 @@ impl Inner {
             }
             sleep(RECONNECT_POLL).await;
         }
-        let (connection, deadline) = (self.connections(), Instant::now() + REQUEST_TIMEOUT);
+        Ok(self.connections())
+    }
+
+    /// Sends a request by this connection or not at all.
+    pub(super) async fn in_time_by<T>(
+        &self,
+        connection: u64,
+        request: impl Future<Output = T>,
+    ) -> Result<T, Silence> {
+        if !self.connected() || self.connections() != connection {
+            return Err(Silence::NotSent);
+        }
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
         let mut request = pin!(request);
         loop {
             if let Ok(answer) = timeout(CONNECTION_POLL, &mut request).await {

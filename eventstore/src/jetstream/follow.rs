@@ -111,6 +111,10 @@ impl Follower {
                     self.failures = 0;
                     if let Some(record) = records.last() {
                         self.last = record.sequence;
+                        if self.wanted == Wanted::Whole {
+                            let shard = self.inner.shard(self.shard)?;
+                            shard.continuity.saw(record.sequence, &record.payload);
+                        }
                         return Ok(records);
                     }
                 }
@@ -266,7 +270,8 @@ impl Inner {
         last: u64,
         short_answers: &AtomicU32,
     ) -> Result<u64, ReadError> {
-        let info = self.info(self.shard(shard)?).await?;
+        let shard = self.shard(shard)?;
+        let info = self.info(shard).await?;
         let damaged = |detail| {
             Err(ReadError::Damaged {
                 sequence: last,
@@ -286,6 +291,7 @@ impl Inner {
                 damaged(detail)
             };
         }
+        self.continuous(shard).await?;
         short_answers.store(0, Ordering::Relaxed);
         Ok(end)
     }

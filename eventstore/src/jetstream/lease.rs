@@ -33,6 +33,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
+use super::connection::Silence;
 use super::read::unavailable;
 use super::{Inner, JetStreamLog};
 use crate::lease::{Lease, Leases, Validity};
@@ -183,7 +184,9 @@ impl JetStreamLeases {
             .payload(payload.into())
             .timeout(None);
         let subject = self.inner.named(&subject::lease(name));
-        match self.inner.publish(subject, request).await {
+        let unknown = |silence: Silence| NotWritten::Unknown(silence.to_string());
+        let connection = self.inner.connection().await.map_err(unknown)?;
+        match self.inner.publish(connection, subject, request).await {
             Ok(Response::Ok(written)) => Ok(written.sequence),
             Ok(Response::Err { error }) if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE => {
                 Err(NotWritten::Conflict)

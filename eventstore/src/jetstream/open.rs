@@ -7,6 +7,7 @@ use async_nats::jetstream::{self, Context, ErrorCode, stream};
 use tokio::time::timeout;
 
 use super::connection::REQUEST_TIMEOUT;
+use super::continuity::Continuity;
 use super::shape::{self, Shape};
 use super::{Inner, JetStreamConfig, Shard};
 use crate::log::{Epoch, MAX_COMMIT_BYTES};
@@ -121,7 +122,12 @@ pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
         // Only makes a handle, without a request.
         let handle = context.get_stream_no_info(&name).await;
         let handle = handle.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        handles.push(Shard { number, name, handle });
+        handles.push(Shard {
+            number,
+            name,
+            handle,
+            continuity: Continuity::default(),
+        });
     }
     Ok(Inner {
         client,

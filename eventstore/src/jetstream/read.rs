@@ -37,8 +37,9 @@ struct PageRequest<'a> {
 impl Inner {
     /// The sequence of a stream's newest record by its leader's knowledge, 0 when there is none.
     pub(super) async fn head(&self, stream: &Stream) -> Result<u64, ReadError> {
-        let newest = self
-            .owner(stream)
+        let shard = self.owner(stream);
+        self.continuous(shard).await?;
+        let newest = shard
             .handle
             .raw_message_builder()
             .last_by_subject(self.subject(stream));
@@ -158,7 +159,10 @@ impl Inner {
     }
 
     /// Asks the leader for one message.
-    async fn at_leader(&self, request: RawMessageBuilder) -> Result<Option<StreamMessage>, ReadError> {
+    pub(super) async fn at_leader(
+        &self,
+        request: RawMessageBuilder,
+    ) -> Result<Option<StreamMessage>, ReadError> {
         match self.in_time(request.send()).await? {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),

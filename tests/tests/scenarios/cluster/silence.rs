@@ -36,7 +36,9 @@ async fn probes_are_answered_while_the_log_is_silent() {
         assert!(asked.elapsed() < PROBED, "{:?}", asked.elapsed());
     }
     let asked = Instant::now();
-    let health = Process::spawn(["health", "--listen", node.address()]).wait().await;
+    let health = Process::spawn(["health", "--listen", node.address()])
+        .wait()
+        .await;
     assert!(!health.status.success());
     assert!(
         health.stdout.contains("\"log\""),
