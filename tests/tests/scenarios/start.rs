@@ -204,6 +204,35 @@ async fn what_the_command_line_does_not_understand_is_an_error() {
 }
 
 #[tokio::test]
+async fn an_embedded_log_that_was_lost_is_refused_as_empty() {
+    if is_cluster() {
+        return;
+    }
+    let mut server = TestServer::start().await;
+    let group = server.client("ann").group("Garden", &["bob"]).await;
+    server.client("ann").say(&group.id, "is it gone?").await;
+    server.settled().await;
+    assert!(server.terminate().await.success());
+    let data = server.folder.data();
+    std::fs::remove_file(data.join("log.db")).unwrap();
+    // The read models say so first, and the index if they are gone too.
+    for _ in 0..2 {
+        let refused = server.folder.spawn_server().wait().await;
+        assert!(!refused.status.success(), "the empty log was accepted");
+        assert!(refused.stderr.contains("the log is EMPTY"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("verbatim rebuild --new-epoch"),
+            "{}",
+            refused.stderr
+        );
+        std::fs::remove_file(data.join("read.db")).unwrap();
+    }
+    server.folder.run(["rebuild"]).await.succeeded();
+    server.restart().await;
+    assert!(server.client("bob").conversations().await.is_empty());
+}
+
+#[tokio::test]
 async fn what_people_write_and_what_they_show_to_enter_is_not_in_the_output() {
     let mut server = TestServer::start().await;
     let ann = server.folder.token("ann");
