@@ -5,5 +5,7 @@ mod contention;
 mod database;
 mod links;
 mod memberships;
+mod refusals;
 mod repeats;
+mod tls;
 mod upgrade;

@@ -55,6 +55,11 @@ async fn a_second_start_is_quick_and_keeps_what_there_was() {
     server.restart().await;
     let took = start.elapsed();
     report(&format!("the second start was ready after {took:?}"));
+    let said = server.process().stderr();
+    assert!(
+        !said.contains("sqlx") && !said.contains("already exists"),
+        "noise: {said}"
+    );
     assert!(took < Duration::from_secs(15), "the second start took {took:?}");
     assert_eq!(server.client("bob").messages(&group.id).await, [sent]);
 }
@@ -230,6 +235,50 @@ async fn an_embedded_log_that_was_lost_is_refused_as_empty() {
     server.folder.run(["rebuild"]).await.succeeded();
     server.restart().await;
     assert!(server.client("bob").conversations().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_configures_a_cluster_never_starts_an_embedded_node() {
+    let folder = Folder::of(None);
+    let variable = ("VERBATIM_NAMESPACE", "chat".to_owned());
+    for (args, variables, told) in [
+        (&["serve", "--shards", "8"][..], &[][..], "--shards is for"),
+        (&["serve"], &[variable], "the variable VERBATIM_NAMESPACE is for"),
+        (&["serve", "--nats", ""], &[], "is empty"),
+        (&["serve"], &[("VERBATIM_NATS", String::new())], "is empty"),
+        (
+            &["serve"],
+            &[("VERBATIM_DATABASE", "x://u:secret@h/d".to_owned())],
+            "--database",
+        ),
+    ] {
+        let mut args = args.to_vec();
+        let data = folder.data().display().to_string();
+        args.extend(["--data", &data]);
+        let refused = Process::spawn_with(&args, variables).wait().await;
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{args:?}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
+    }
+    assert!(!folder.data().exists(), "something was made");
+}
+
+#[tokio::test]
+async fn secrets_in_variables_are_not_shown_by_the_help() {
+    let variables = [
+        ("VERBATIM_NATS", "nats://ann:secret@h".to_owned()),
+        ("VERBATIM_DATABASE", "postgres://ann:secret@h/d".to_owned()),
+        ("VERBATIM_JWT_SECRET", "secret".repeat(8)),
+        ("VERBATIM_MASTER_KEY", "07".repeat(32)),
+    ];
+    for command in ["serve", "rebuild", "token"] {
+        let help = Process::spawn_with([command, "--help"], &variables).wait().await;
+        let help = help.succeeded().stdout;
+        assert!(
+            !help.contains("=secret") && !help.contains(":secret") && !help.contains("0707"),
+            "{help}"
+        );
+    }
 }
 
 #[tokio::test]
