@@ -11,21 +11,30 @@ async fn the_first_start_says_what_it_runs_and_the_printed_command_works() {
     let mut server = TestServer::start().await;
     let data = server.folder.data();
     let address = server.address().to_owned();
-    let said = eventually("the server prints a command to try it", || {
+    let (mode, last) = if is_cluster() {
+        (
+            "mode: cluster",
+            "make a token: verbatim token --user alice --jwt-secret",
+        )
+    } else {
+        ("mode: embedded", "Bearer ")
+    };
+    let said = eventually("the server says how to try it", || {
         let said = server.process().stdout();
-        std::future::ready(said.contains("Bearer ").then_some(said.clone()).ok_or(said))
+        std::future::ready(said.contains(last).then_some(said.clone()).ok_or(said))
     })
     .await;
-    let mode = if is_cluster() {
-        "mode: cluster"
-    } else {
-        "mode: embedded"
-    };
     assert!(said.contains(mode), "which mode: {said}");
     assert!(
         said.contains(data.to_str().unwrap()),
         "where the data lies: {said}"
     );
+    if is_cluster() {
+        // What the nodes of a cluster print is kept where more people read it.
+        let secret = server.folder.secret();
+        assert!(!said.contains("Bearer ") && !said.contains(&secret), "{said}");
+        return;
+    }
     let command = said
         .lines()
         .find(|line| line.trim().starts_with("curl "))
@@ -96,6 +105,7 @@ async fn the_token_command_prints_a_token_and_nothing_else() {
     let ann = server.with_token(&printed);
     let group = ann.group("Garden", &["bob"]).await;
     assert_eq!(group.owner_id.as_deref(), Some("ann"));
+    let group_of_ann = group.id;
 
     let options = [
         "token",
@@ -119,6 +129,22 @@ async fn the_token_command_prints_a_token_and_nothing_else() {
     let client = server.with_token(printed.stdout.trim());
     let group = client.group("Garden", &[]).await;
     assert_eq!(group.members[0].user_id, "7");
+    // As a node of a cluster says: with the secret, wherever one is.
+    let elsewhere = Folder::of(None);
+    let secret = server.folder.secret();
+    let made = elsewhere
+        .run(["token", "--user", "ann", "--jwt-secret", &secret])
+        .await;
+    let made = made.succeeded();
+    assert!(!format!("{made:?}").contains(&secret), "the secret is repeated");
+    let ann = server.with_token(made.stdout.trim());
+    assert!(
+        ann.conversations()
+            .await
+            .iter()
+            .any(|shown| shown.id == group_of_ann)
+    );
+
     // A profile is recorded beside the request that brought it, and nobody waits for it.
     eventually("the name in the token is shown", || async {
         let name = client.conversation(&group.id).await.members.remove(0).user.name;
