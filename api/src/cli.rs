@@ -15,7 +15,8 @@ mod import;
 mod rebuild;
 mod serve;
 
-const QUIET: &str = "warn";
+/// What commands that print their own progress log.
+const QUIET: &str = "warn,sqlx=error";
 
 /// Runs what the command line asks for.
 ///
@@ -45,6 +46,16 @@ fn start_logging(filter: &str) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .try_init()
         .map_err(|error| anyhow::anyhow!(error))
+}
+
+/// Writes an error and its causes to standard error, a line each, for people: without what is of use in its
+/// source alone.
+pub fn tell_failure(error: &anyhow::Error) {
+    let mut told = format!("Error: {error}\n");
+    for cause in error.chain().skip(1) {
+        told.push_str(&format!("Caused by: {cause}\n"));
+    }
+    let _ = std::io::stderr().lock().write_all(told.as_bytes());
 }
 
 /// Writes a line to standard output. A reader that has gone is no reason to end.

@@ -3,9 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::RangedU64ValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use domain::{TenantId, UserId};
+use eventstore::Namespace;
 use eventstore::jetstream::DEFAULT_SHARDS;
+use eventstore::jetstream::servers::Servers;
+use eventstore::subject::PARTITIONS;
+
+use self::secret::{DatabaseUrl, MasterKey, Unrepeated};
+
+pub mod secret;
+
+/// What is logged when nothing else is said. The database driver's notices are of no use to those who run a
+/// node, and its warnings show statements.
+pub const DEFAULT_LOG: &str = "info,sqlx=error";
+/// The most copies that NATS keeps.
+const MOST_REPLICAS: u64 = 5;
 
 /// An event-sourced chat backend: one binary that never loses an acknowledged message.
 #[derive(Debug, Parser)]
@@ -17,6 +33,73 @@ pub struct Cli {
     /// The server's options, for when no command is given.
     #[command(flatten)]
     pub serve: Serve,
+}
+
+impl Cli {
+    /// What the arguments and variables of this process say.
+    ///
+    /// # Errors
+    /// What is wrong with them, or what was asked for instead: the help, or the version.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::read_from(std::env::args_os())
+    }
+
+    fn read_from<A: Into<std::ffi::OsString> + Clone>(
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(args)?;
+        check_cluster(&command, &matches)
+            .map_err(|reason| command.error(ErrorKind::ArgumentConflict, reason))?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// Refuses options of a cluster where there is none: a node that was meant to be one of a cluster would
+/// start by itself, on an empty folder. And two ways to say as whom one connects.
+fn check_cluster(command: &clap::Command, matches: &ArgMatches) -> Result<(), String> {
+    if let Some((name, matches)) = matches.subcommand() {
+        return command
+            .find_subcommand(name)
+            .map_or(Ok(()), |command| check_cluster(command, matches));
+    }
+    let given = |id: &str| {
+        let source = matches
+            .try_contains_id(id)
+            .is_ok()
+            .then(|| matches.value_source(id));
+        source
+            .flatten()
+            .filter(|source| *source != ValueSource::DefaultValue)
+    };
+    if given("nats").is_some() {
+        let login = matches.get_one("nats").is_some_and(Servers::have_login);
+        return if login && given("nats_credentials").is_some() {
+            Err("--nats names a user, password or token, and --nats-credentials a file that says who connects: \
+                 one of them is too much"
+                .to_owned())
+        } else {
+            Ok(())
+        };
+    }
+    let of_a_cluster = command
+        .get_arguments()
+        .filter(|arg| arg.get_help_heading() == Some(CLUSTER));
+    for arg in of_a_cluster {
+        let flag = format!("--{}", arg.get_long().unwrap_or_default());
+        let name = match given(arg.get_id().as_str()) {
+            None => continue,
+            Some(ValueSource::EnvVariable) => arg
+                .get_env()
+                .map_or(flag, |name| format!("the variable {}", name.to_string_lossy())),
+            Some(_) => flag,
+        };
+        return Err(format!(
+            "{name} is for the nodes of a cluster, and this one is embedded: say where the cluster's NATS servers \
+             are (--nats or VERBATIM_NATS), or leave it out"
+        ));
+    }
+    Ok(())
 }
 
 /// What the binary can do.
@@ -80,26 +163,33 @@ pub struct Rehearsal {
     pub unknown_types: Vec<String>,
 }
 
-/// What a cluster stands on. Every node is given the same.
+/// The heading of a cluster's options in the help.
+const CLUSTER: &str = "Cluster";
+
+/// What a cluster stands on. Every node is given the same. Without `--nats`, none of it may be given.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Cluster")]
+#[command(next_help_heading = CLUSTER)]
 pub struct Cluster {
-    /// The NATS servers that hold the log, separated by commas: `nats://host:4222`, or `tls://…`. With
-    /// them the node is one of a cluster, and the data folder holds its search index alone.
-    #[arg(long, env = "VERBATIM_NATS", value_name = "URLS", requires = "database")]
-    pub nats: Option<String>,
-    /// A credentials file for NATS.
+    /// The NATS servers that hold the log, separated by commas: `nats://host:4222`, or `tls://…` for TLS.
+    /// `nats://user:password@host` or `nats://token@host` says as whom the node connects to all of them.
+    /// With them the node is one of a cluster, and the data folder holds its search index alone.
     #[arg(
         long,
-        env = "VERBATIM_NATS_CREDENTIALS",
-        value_name = "FILE",
-        requires = "nats"
+        env = "VERBATIM_NATS",
+        value_name = "URLS",
+        requires_all = ["database", "master_key"],
+        hide_env_values = true,
+        value_parser = Unrepeated::<Servers>::default()
     )]
+    pub nats: Option<Servers>,
+    /// A credentials file for NATS.
+    #[arg(long, env = "VERBATIM_NATS_CREDENTIALS", value_name = "FILE")]
     pub nats_credentials: Option<PathBuf>,
-    /// The certificates that NATS servers' are signed by (PEM), instead of the system's.
-    #[arg(long, env = "VERBATIM_NATS_CA", value_name = "FILE", requires = "nats")]
+    /// The certificates that NATS servers' are signed by (PEM), instead of the system's. With it, TLS is
+    /// required.
+    #[arg(long, env = "VERBATIM_NATS_CA", value_name = "FILE")]
     pub nats_ca: Option<PathBuf>,
-    /// The certificate that this node shows to NATS (PEM).
+    /// The certificate that this node shows to NATS (PEM). With it, TLS is required.
     #[arg(long, env = "VERBATIM_NATS_CERT", value_name = "FILE", requires = "nats_key")]
     pub nats_cert: Option<PathBuf>,
     /// The key of that certificate (PEM).
@@ -111,56 +201,54 @@ pub struct Cluster {
         long,
         env = "VERBATIM_DATABASE",
         value_name = "URL",
-        requires = "nats",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = Unrepeated::<DatabaseUrl>::default()
     )]
-    pub database: Option<String>,
-    /// What everything of this deployment is named with: JetStream streams, subjects and SQL schemas.
+    pub database: Option<DatabaseUrl>,
+    /// What everything of this deployment is named with: JetStream streams, subjects and SQL schemas. 1 to
+    /// 32 letters, digits, `_` and `-`; neither `pg` nor beginning with `pg_`.
     #[arg(
         long,
         env = "VERBATIM_NAMESPACE",
         value_name = "NAME",
         default_value = "verbatim"
     )]
-    pub namespace: String,
-    /// Into how many shards the log is made. It never changes after the first start.
-    #[arg(long, env = "VERBATIM_SHARDS", value_name = "NUMBER", default_value_t = DEFAULT_SHARDS)]
+    pub namespace: Namespace,
+    /// Into how many shards the log is made, 1 to 256. It never changes after the first start.
+    #[arg(
+        long,
+        env = "VERBATIM_SHARDS",
+        value_name = "NUMBER",
+        default_value_t = DEFAULT_SHARDS,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(PARTITIONS))
+    )]
     pub shards: u16,
-    /// How many NATS servers keep a copy of each record.
-    #[arg(long, env = "VERBATIM_REPLICAS", value_name = "NUMBER", default_value_t = 1)]
+    /// How many NATS servers keep a copy of each record, 1 to 5.
+    #[arg(
+        long,
+        env = "VERBATIM_REPLICAS",
+        value_name = "NUMBER",
+        default_value_t = 1,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_REPLICAS)
+    )]
     pub replicas: usize,
     /// The key that wraps the users' keys: 32 bytes, as 64 hexadecimal digits.
-    #[arg(long, env = "VERBATIM_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "VERBATIM_MASTER_KEY",
+        value_name = "KEY",
+        hide_env_values = true,
+        value_parser = Unrepeated::<MasterKey>::default()
+    )]
     pub master_key: Option<MasterKey>,
 }
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // URLs hold passwords.
         f.debug_struct("Cluster")
+            .field("nats", &self.nats)
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
-    }
-}
-
-/// A key of 32 bytes.
-#[derive(Clone)]
-pub struct MasterKey(pub [u8; 32]);
-
-impl std::str::FromStr for MasterKey {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let error = || "a master key is 64 hexadecimal digits".to_owned();
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(error());
-        }
-        let mut key = [0; 32];
-        for (index, byte) in key.iter_mut().enumerate() {
-            let digits = &text[2 * index..2 * index + 2];
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| error())?;
-        }
-        Ok(Self(key))
     }
 }
 
@@ -199,7 +287,7 @@ pub struct Serve {
     #[command(flatten)]
     pub secret: Secret,
     /// What is logged: a filter such as `info` or `api=debug,info`.
-    #[arg(long, env = "VERBATIM_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "VERBATIM_LOG", default_value = DEFAULT_LOG, value_name = "FILTER")]
     pub log: String,
     /// What the node stands on. Last, because its options have a heading of their own.
     #[command(flatten)]
@@ -308,65 +396,4 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn serve_is_the_default() {
-        let cli = Cli::parse_from(["verbatim", "--listen", "127.0.0.1:0", "--data", "x"]);
-        assert!(cli.command.is_none());
-        assert_eq!(cli.serve.listen, "127.0.0.1:0");
-        let cli = Cli::parse_from(["verbatim", "serve", "--data", "x"]);
-        assert!(
-            matches!(cli.command, Some(Command::Serve(serve)) if serve.deployment.data.data.ends_with("x"))
-        );
-    }
-
-    #[test]
-    fn a_cluster_needs_both_of_its_stores() {
-        let both = [
-            "verbatim",
-            "serve",
-            "--nats",
-            "nats://x",
-            "--database",
-            "postgres://x",
-        ];
-        assert!(Cli::try_parse_from(both).is_ok());
-        for lacking in [&both[..4], &["verbatim", "--database", "postgres://x"]] {
-            assert!(Cli::try_parse_from(lacking).is_err(), "{lacking:?}");
-        }
-    }
-
-    #[test]
-    fn a_master_key_is_32_bytes() {
-        let text = "00ff".repeat(16);
-        assert!(text.parse::<MasterKey>().is_ok_and(|key| key.0[..2] == [0, 255]));
-        for bad in ["", "00", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
-            assert!(bad.parse::<MasterKey>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(parse_duration("12h"), Ok(Duration::from_secs(43_200)));
-        assert_eq!(parse_duration("5"), Ok(Duration::from_secs(5)));
-        for bad in [
-            "",
-            "h",
-            "-1s",
-            "1y",
-            "99999999999999999999d",
-            "18446744073709551615d",
-        ] {
-            assert!(parse_duration(bad).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -1,8 +1,18 @@
 //! The binary `verbatim`.
 
-use clap::Parser;
+use std::process::ExitCode;
+
+use api::cli;
+use api::config::Cli;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    api::cli::run(api::config::Cli::parse()).await
+async fn main() -> ExitCode {
+    let cli = Cli::read().unwrap_or_else(|error| error.exit());
+    match cli::run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::tell_failure(&error);
+            ExitCode::FAILURE
+        }
+    }
 }

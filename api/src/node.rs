@@ -33,24 +33,48 @@ mod projecting;
 
 /// Records that the read models may be behind before commands wait for them.
 const MAX_LAG: u64 = 50_000;
-/// What to do about read models and an index that are not of this log: the log went back under them, or it
-/// was given a new epoch and they were not filled again since.
-fn foreign(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+
+/// What to do about read models and an index that are not of this log: the log is gone, or it went back under
+/// them, or it was given a new epoch and they were not filled again since.
+async fn foreign(log: &dyn EventLog, error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     let error = anyhow::Error::new(error);
-    let of_another_epoch = error.chain().any(|cause| {
-        let verify = matches!(
-            cause.downcast_ref(),
-            Some(VerifyError::Resume(ResumeError::ForeignEpoch { .. }))
-        );
-        verify || matches!(cause.downcast_ref(), Some(ResumeError::ForeignEpoch { .. }))
+    let resume = error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(VerifyError::Resume(resume)) => Some(resume),
+        _ => cause.downcast_ref::<ResumeError>(),
     });
-    error.context(if of_another_epoch {
-        "the log has a new epoch since the read models or the index of this folder were filled: run `verbatim \
-         rebuild` with the same options"
-    } else {
-        "the read models are not of this log; if the log was restored from a backup, run `verbatim rebuild \
-         --new-epoch` with the same options"
-    })
+    match resume {
+        Some(
+            ResumeError::ForeignEpoch { shard, sequence, .. } | ResumeError::ForeignCommit { shard, sequence },
+        ) if *sequence > 0 && is_empty(log).await => {
+            let told = format!(
+                "the log is EMPTY, and the read models or the index of this folder were filled up to sequence \
+                 {sequence} of its shard {shard}: the log's storage was lost, or another one is meant than the one \
+                 that was named. Restore the log from its backup and run `verbatim rebuild --new-epoch` with the \
+                 same options; only if everything that was in it may be lost, run `verbatim rebuild`"
+            );
+            error.context(told)
+        }
+        Some(ResumeError::Read(_)) => error.context("the log cannot be read"),
+        None => error.context("the read models and the index cannot be compared with the log"),
+        Some(ResumeError::ForeignEpoch { .. }) => error.context(
+            "the log has a new epoch since the read models or the index of this folder were filled: run `verbatim \
+             rebuild` with the same options",
+        ),
+        Some(_) => error.context(
+            "the read models are not of this log; if the log was restored from a backup, run `verbatim rebuild \
+             --new-epoch` with the same options",
+        ),
+    }
+}
+
+/// Whether a log has no records. One that cannot be asked is not said to have none.
+async fn is_empty(log: &dyn EventLog) -> bool {
+    for shard in 0..log.shards() {
+        if !matches!(log.end(shard).await, Ok(0)) {
+            return false;
+        }
+    }
+    true
 }
 
 /// A store of read models, as a node needs it.
@@ -169,17 +193,16 @@ impl Node {
             stores,
         } = Parts::open(deployment, &folder, Keys::Expected).await?;
         let projector = Projector::new(Arc::clone(&log), codec.clone(), read_model.clone());
-        projector.verify().await.map_err(foreign)?;
+        if let Err(error) = projector.verify().await {
+            return Err(foreign(&*log, error).await);
+        }
         let stations = CancellationToken::new();
         let search = SearchIndex::open(&folder.search()).context("the search index cannot be opened")?;
-        let indexer = Indexer::start(
-            search.clone(),
-            Arc::clone(&log),
-            codec.clone(),
-            stations.child_token(),
-        )
-        .await
-        .map_err(foreign)?;
+        let (of_log, cancel) = (Arc::clone(&log), stations.child_token());
+        let indexer = match Indexer::start(search.clone(), of_log, codec.clone(), cancel).await {
+            Ok(indexer) => indexer,
+            Err(error) => return Err(foreign(&*log, error).await),
+        };
         let projecting = Projecting {
             projector: projector.clone(),
             log: Arc::clone(&log),

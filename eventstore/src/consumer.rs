@@ -38,8 +38,14 @@ impl Checkpoint {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ResumeError {
     /// The checkpoint is of another incarnation of the log.
-    #[error("the checkpoint is of log {checkpoint}, and this is log {log}")]
+    #[error(
+        "the checkpoint at sequence {sequence} of shard {shard} is of log {checkpoint}, and this is log {log}"
+    )]
     ForeignEpoch {
+        /// The shard.
+        shard: u16,
+        /// The checkpoint's sequence.
+        sequence: u64,
         /// The checkpoint's log.
         checkpoint: Epoch,
         /// This log.
@@ -64,13 +70,15 @@ pub enum ResumeError {
 /// # Errors
 /// [`ResumeError`] when it has not, or cannot be read.
 pub async fn verify(log: &dyn EventLog, checkpoint: &Checkpoint) -> Result<(), ResumeError> {
+    let (shard, sequence) = (checkpoint.shard, checkpoint.sequence);
     if checkpoint.epoch != log.epoch() {
         return Err(ResumeError::ForeignEpoch {
+            shard,
+            sequence,
             checkpoint: checkpoint.epoch,
             log: log.epoch(),
         });
     }
-    let (shard, sequence) = (checkpoint.shard, checkpoint.sequence);
     if sequence == 0 && checkpoint.commit_id.is_none() {
         return Ok(());
     }

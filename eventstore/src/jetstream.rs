@@ -31,6 +31,7 @@ pub mod lease;
 mod live;
 mod open;
 mod read;
+pub mod servers;
 mod shape;
 pub mod signals;
 
@@ -60,7 +61,7 @@ pub const DEFAULT_SHARDS: u16 = 4;
 pub struct JetStreamConfig {
     /// The connection. Its credentials and TLS are its own matter.
     pub client: Client,
-    /// What the log's subjects and JetStream streams begin with: letters, digits, `_` and `-`.
+    /// What the log's subjects and JetStream streams begin with: a [`Namespace`](crate::Namespace).
     pub namespace: String,
     /// Into how many shards the log is made; it never changes after.
     pub shards: u16,

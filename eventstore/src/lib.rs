@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`subject`] names streams, [`log`] is the port, [`envelope`] is what a record
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
-//! [`embedded`] and [`jetstream`] are the two logs, [`mod@postgres`] is how the stores of a cluster connect,
+//! [`embedded`] and [`jetstream`] are the two logs, [`namespace`] is what a cluster's parts are named with and
+//! [`mod@postgres`] how its stores connect,
 //! [`consumer`] follows a log from a checkpoint, [`live`] listens to streams as they grow, [`lease`] and
 //! [`signals`] are how nodes share work and news, [`execute`] turns commands into commits.
 
@@ -17,6 +18,7 @@ pub mod jetstream;
 pub mod lease;
 pub mod live;
 pub mod log;
+pub mod namespace;
 pub mod postgres;
 pub mod progress;
 pub mod sealing;
@@ -31,5 +33,6 @@ pub use codec::{Codec, DecodeError};
 pub use consumer::{Checkpoint, ResumeError};
 pub use envelope::{CommandTag, Commit, Event, Recorded, Trace};
 pub use log::{Append, AppendError, Appended, Epoch, EventLog, Expected, Position, ReadError, Record};
+pub use namespace::{Namespace, NamespaceError};
 pub use progress::Progress;
 pub use subject::Stream;

@@ -5,6 +5,7 @@
 //! belongs to the namespace alone.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,22 +13,79 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-/// The longest namespace.
-const MAX_NAMESPACE: usize = 32;
+use crate::namespace::{Namespace, NamespaceError};
+
+/// The oldest server.
+const OLDEST_SERVER: i32 = 14;
 /// How long a connection may take to be had: a database that is away is noticed after so long.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the examination of a database may take.
+const EXAMINATION: Duration = Duration::from_secs(5);
 /// A connection that nobody used for so long is asked whether it still answers before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Why a database cannot be connected to at all, whatever its state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The namespace cannot be part of a schema's name.
-    #[error("the namespace {0:?} is not 1 to {MAX_NAMESPACE} letters, digits, _ and -")]
-    Namespace(String),
+    /// The namespace is none.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// The address is none of a Postgres database. It may hold a password and is not repeated.
-    #[error("the address of the database is not a postgres:// URL: {0}")]
+    #[error("the address of the database is no URL such as postgres://user:password@host/database: {0}")]
     Url(String),
+}
+
+/// What a URL may say beside who connects to what. Whatever else it says would be ignored, and a `sslmode`
+/// that was misspelt would be TLS that nobody asked for.
+const PARAMETERS: [&str; 16] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+];
+
+/// Why a database that there is cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// There is no connection.
+    #[error("no connection to Postgres at {place}: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        place: String,
+        /// Why there is none.
+        reason: String,
+    },
+    /// It is too old.
+    #[error("Postgres at {place} is version {version}, and {OLDEST_SERVER} or newer is needed")]
+    TooOld {
+        /// Where it is.
+        place: String,
+        /// Its version.
+        version: String,
+    },
+    /// A schema of the namespace was made by somebody else, and is left alone.
+    #[error(
+        "the schema {schema:?} in Postgres at {place} holds tables of something else: choose another namespace, or \
+         drop it"
+    )]
+    Foreign {
+        /// Where it is.
+        place: String,
+        /// The schema.
+        schema: String,
+    },
 }
 
 /// A database and the namespace of the schemas in it.
@@ -53,21 +111,60 @@ impl Database {
     /// # Errors
     /// [`ConfigError`] when the URL or the namespace is none.
     pub fn parse(url: &str, namespace: &str) -> Result<Self, ConfigError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        if !(1..=MAX_NAMESPACE).contains(&namespace.len()) || !namespace.chars().all(plain) {
-            return Err(ConfigError::Namespace(namespace.to_owned()));
-        }
-        let is_postgres = ["postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme));
-        if !is_postgres {
-            return Err(ConfigError::Url("it begins with another scheme".to_owned()));
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|error| ConfigError::Url(error.to_string()))?;
+        let namespace = namespace.parse::<Namespace>()?;
         Ok(Self {
-            options: options.application_name("verbatim"),
-            namespace: namespace.to_owned(),
+            options: parse_url(url)?.application_name("verbatim"),
+            namespace: namespace.to_string(),
         })
+    }
+
+    /// Host, port and database, as people are told of it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let database = self.options.get_database().unwrap_or(self.options.get_username());
+        match self.options.get_socket() {
+            Some(socket) => format!("{}, database {database:?}", socket.display()),
+            None => format!("{host}:{port}, database {database:?}"),
+        }
+    }
+
+    /// Finds out whether the database can be used before anything is made in it.
+    ///
+    /// # Errors
+    /// [`Unusable`] within seconds.
+    pub async fn examine(&self) -> Result<(), Unusable> {
+        let schema = self.schema("keys");
+        let examining = async {
+            let mut connection = self.connect(&schema, EXAMINATION).await?;
+            let version: (i32, String) = sqlx::query_as(
+                "SELECT current_setting('server_version_num')::int4, current_setting('server_version')",
+            )
+            .fetch_one(&mut connection)
+            .await?;
+            let is_foreign: bool = sqlx::query_scalar(
+                "SELECT count(*) > 0 AND count(*) FILTER (WHERE relname = '_sqlx_migrations') = 0
+                 FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)",
+            )
+            .bind(&schema)
+            .fetch_one(&mut connection)
+            .await?;
+            let _ = connection.close().await;
+            Ok((version, is_foreign))
+        };
+        let place = self.place();
+        let examined = tokio::time::timeout(EXAMINATION, examining).await;
+        match examined.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(((number, version), _)) if number / 10_000 < OLDEST_SERVER => {
+                Err(Unusable::TooOld { place, version })
+            }
+            Ok((_, true)) => Err(Unusable::Foreign { place, schema }),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Unusable::Unreachable {
+                place,
+                reason: reason(&error),
+            }),
+        }
     }
 
     /// The schema of this part of the namespace, as it is named, not quoted.
@@ -135,6 +232,52 @@ impl Database {
             })
             .after_connect(|connection, _| Box::pin(require_durability(connection)))
             .connect_lazy_with(self.options(schema, statement_timeout))
+    }
+}
+
+/// Whether a text is the URL of a Postgres database, and how one connects to that.
+///
+/// # Errors
+/// [`ConfigError::Url`] when it is none.
+pub fn parse_url(url: &str) -> Result<PgConnectOptions, ConfigError> {
+    let wrong = |reason: &str| Err(ConfigError::Url(reason.to_owned()));
+    if url.is_empty() {
+        return wrong("it is empty");
+    }
+    let is_postgres = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme));
+    if !is_postgres {
+        return wrong("it begins with another scheme");
+    }
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    // What follows in the wrong place may be the rest of a password.
+    if url.contains('#') || query.contains('@') {
+        return wrong("in a user or password, / ? # and @ are written as %2F %3F %23 and %40");
+    }
+    let names = query
+        .split('&')
+        .map(|pair| pair.split('=').next().unwrap_or_default());
+    for name in names.filter(|name| !name.is_empty()) {
+        if !PARAMETERS.contains(&name) {
+            return wrong(&format!("it has a parameter {name:?}, which means nothing here"));
+        }
+    }
+    PgConnectOptions::from_str(url).map_err(|error| ConfigError::Url(reason(&error)))
+}
+
+/// What a person can do something about: neither where it was noticed in a driver's or server's source, nor
+/// what every such error begins with.
+fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => format!("the server says: {}", error.message()),
+        sqlx::Error::Configuration(error) => error.to_string(),
+        sqlx::Error::Tls(error) => format!("TLS failed: {error}"),
+        // A certificate that is not trusted comes as what a socket read: data that is not valid.
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => format!("TLS failed: {error}"),
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::PoolTimedOut => "no answer in time".to_owned(),
+        error => error.to_string(),
     }
 }
 
@@ -214,23 +357,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_is_plain_and_short() {
+    fn a_schema_is_named_with_a_namespace() {
         for good in ["a", "Verbatim-2_x", &"x".repeat(32)] {
             let database = Database::parse("postgres://u:secret@h/d", good).unwrap();
             assert!(!format!("{database:?}").contains("secret"));
             assert!(database.schema("read_next").len() < 64);
         }
-        for bad in ["", "a.b", "a\"b", "a b", "đ", &"x".repeat(33)] {
-            assert!(matches!(
-                Database::parse("postgres://h/d", bad),
-                Err(ConfigError::Namespace(_))
-            ));
+        assert!(matches!(
+            Database::parse("postgres://h/d", "a.b"),
+            Err(ConfigError::Namespace(_))
+        ));
+    }
+
+    #[test]
+    fn a_url_says_nothing_that_would_be_ignored() {
+        for good in [
+            "postgres://u:p%23@h:1/d?sslmode=verify-full&sslrootcert=/ca.pem",
+            "postgresql:///d?host=/run/postgresql",
+        ] {
+            assert!(parse_url(good).is_ok(), "{good}");
         }
-        for bad in ["", "mysql://h/d", "postgres//h", "postgres://h:port/d"] {
+        for bad in [
+            "",
+            "mysql://h/d",
+            "postgres//h",
+            "postgres://h:port/d",
+            "postgres://u:secret@h/d?sslmode=verify",
+            "postgres://u:secret@h/d?sslmod=verify-full",
+            "postgres://u:1#secret@h/d",
+            "postgres://u:1?secret@h/d",
+            "postgres://u:sec/ret@h/d?secret",
+        ] {
+            let error = parse_url(bad).expect_err(bad).to_string();
             assert!(
-                matches!(Database::parse(bad, "a"), Err(ConfigError::Url(_))),
-                "{bad}"
+                error.contains("postgres://user:password@host/database: "),
+                "{error}"
             );
+            assert!(!error.contains("secret@"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_place_is_told_without_who_connects() {
+        let place = |url| Database::parse(url, "a").unwrap().place();
+        assert_eq!(place("postgres://u:secret@h/d"), "h:5432, database \"d\"");
+        assert_eq!(place("postgres://u@h:1"), "h:1, database \"u\"");
     }
 }

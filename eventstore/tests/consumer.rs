@@ -53,7 +53,7 @@ async fn a_checkpoint_is_resumed_in_its_own_log_alone(log: &dyn EventLog) {
     for checkpoint in [Checkpoint { epoch, ..start }, Checkpoint { epoch, ..early }] {
         let refused = verify(log, &checkpoint).await.unwrap_err();
         assert!(
-            matches!(refused, ResumeError::ForeignEpoch { checkpoint, log: here } if checkpoint == epoch && here == log.epoch())
+            matches!(refused, ResumeError::ForeignEpoch { checkpoint, log: here, .. } if checkpoint == epoch && here == log.epoch())
         );
     }
 

@@ -27,8 +27,8 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
         options.secret.jwt_secret.is_some() || !deployment.is_cluster(),
         "the nodes of a cluster check tokens with one secret: --jwt-secret"
     );
-    let node = Node::start(deployment).await?;
     let authenticator = authenticator(&options.secret, &deployment.data)?;
+    let node = Node::start(deployment).await?;
     let app = node.app(authenticator.clone()).await?;
     let listener = TcpListener::bind(&options.listen)
         .await
@@ -41,8 +41,16 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     }
     say(format_args!("data: {}", node.folder().display()));
     say(format_args!("listening on http://{address}"));
-    if address.ip().is_loopback() {
+    if deployment.is_cluster() {
+        // A token is as good as a password, and what a node of a cluster prints is kept by whoever runs it.
+        say("make a token: verbatim token --user alice --jwt-secret …");
+    } else if address.ip().is_loopback() {
         say_try_it(address, &authenticator)?;
+    } else {
+        say(format_args!(
+            "make a token: verbatim token --user alice --data {}",
+            node.folder().display()
+        ));
     }
 
     let stopping = node.stopping().clone();

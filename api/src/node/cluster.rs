@@ -1,5 +1,6 @@
 //! The stations of a node of a cluster: the log on NATS, the read models and keys in Postgres.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use eventstore::jetstream::lease::JetStreamLeases;
 use eventstore::jetstream::signals::JetStreamSignals;
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog, connect_options};
+use eventstore::postgres::Database;
 use eventstore::sealing::postgres::PostgresKeys;
 use eventstore::{Codec, Epoch};
 use projections::{PostgresConfig, PostgresReadModel};
@@ -23,35 +25,43 @@ const KEY_READERS: u32 = 4;
 
 /// Connects to everything that this deployment stands on, making what is missing.
 pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> anyhow::Result<Parts> {
-    let database = cluster
+    let url = cluster
         .database
-        .as_deref()
-        .context("a cluster needs a database: --database")?;
+        .as_ref()
+        .context("a cluster needs a database: --database")?
+        .as_str();
     let master_key = cluster
         .master_key
         .as_ref()
         .context("a cluster needs a master key for the users' keys: --master-key")?;
-    let log = JetStreamLog::open(log_config(cluster).await?)
+    let namespace = cluster.namespace.as_str();
+    // Both are there before anything is made in either.
+    let database = Database::parse(url, namespace)?;
+    let (examined, config) = tokio::join!(database.examine(), log_config(cluster));
+    let config = config?;
+    examined?;
+    let log = JetStreamLog::open(config)
         .await
-        .context("the event log cannot be opened")?;
+        .with_context(|| no_log(cluster))?;
+    let in_postgres = |what: &str| format!("the {what} cannot be opened in Postgres at {}", database.place());
     // In this order: whoever writes to a log has made its keys before.
     let log_is_new = is_new(&log).await?;
-    let there_are_keys = PostgresKeys::exist(database, &cluster.namespace)
+    let there_are_keys = PostgresKeys::exist(url, namespace)
         .await
-        .context("the keys cannot be opened")?;
+        .with_context(|| in_postgres("keys"))?;
     require_keys(log_is_new, there_are_keys, expected)?;
-    let keys = PostgresKeys::open(database, &cluster.namespace, &master_key.0, KEY_READERS)
+    let keys = PostgresKeys::open(url, namespace, &master_key.0, KEY_READERS)
         .await
-        .context("the keys cannot be opened")?;
+        .with_context(|| in_postgres("keys"))?;
     keys.adopt().await?;
     let read_model = PostgresReadModel::open(&PostgresConfig {
-        url: database.to_owned(),
-        namespace: cluster.namespace.clone(),
+        url: url.to_owned(),
+        namespace: namespace.to_owned(),
         readers: READERS,
         writers: WRITERS,
     })
     .await
-    .context("the read models cannot be opened")?;
+    .with_context(|| in_postgres("read models"))?;
     let read_model = Arc::new(read_model);
     Ok(Parts {
         stores: read_model.clone(),
@@ -66,20 +76,30 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
 
 /// Gives the log a new epoch.
 pub(super) async fn renew_epoch(cluster: &Cluster) -> anyhow::Result<Epoch> {
-    Ok(JetStreamLog::renew_epoch(log_config(cluster).await?).await?)
+    JetStreamLog::renew_epoch(log_config(cluster).await?)
+        .await
+        .with_context(|| no_log(cluster))
+}
+
+fn no_log(cluster: &Cluster) -> String {
+    let servers = cluster.nats.as_ref().map(ToString::to_string);
+    format!(
+        "the event log cannot be opened on NATS at {}",
+        servers.unwrap_or_default()
+    )
 }
 
 async fn log_config(cluster: &Cluster) -> anyhow::Result<JetStreamConfig> {
     Ok(JetStreamConfig {
         client: connect(cluster).await?,
-        namespace: cluster.namespace.clone(),
+        namespace: cluster.namespace.to_string(),
         shards: cluster.shards,
         replicas: cluster.replicas,
     })
 }
 
 async fn connect(cluster: &Cluster) -> anyhow::Result<Client> {
-    let urls = cluster.nats.as_deref().context("a cluster needs NATS: --nats")?;
+    let servers = cluster.nats.as_ref().context("a cluster needs NATS: --nats")?;
     let mut options = connect_options().name("verbatim");
     if let Some(file) = &cluster.nats_credentials {
         options = options
@@ -87,17 +107,25 @@ async fn connect(cluster: &Cluster) -> anyhow::Result<Client> {
             .await
             .with_context(|| format!("the NATS credentials {} cannot be read", file.display()))?;
     }
+    // Who names certificates means TLS, whatever the servers offer.
     if let Some(file) = &cluster.nats_ca {
-        options = options.add_root_certificates(file.clone());
+        readable(file)?;
+        options = options.add_root_certificates(file.clone()).require_tls(true);
     }
     if let (Some(certificate), Some(key)) = (&cluster.nats_cert, &cluster.nats_key) {
-        options = options.add_client_certificate(certificate.clone(), key.clone());
+        readable(certificate)?;
+        readable(key)?;
+        options = options
+            .add_client_certificate(certificate.clone(), key.clone())
+            .require_tls(true);
     }
-    let servers: Vec<&str> = urls.split(',').map(str::trim).collect();
-    options
-        .connect(servers)
-        .await
-        .context("the NATS servers cannot be reached")
+    Ok(servers.connect(options).await?)
+}
+
+/// The client reads certificates itself, and does not say which of them it could not read.
+fn readable(file: &Path) -> anyhow::Result<()> {
+    std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(())
 }
 
 #[async_trait]

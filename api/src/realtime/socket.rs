@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -21,6 +21,7 @@ use super::session::Session;
 use crate::app::App;
 use crate::auth::Identity;
 use crate::error::ApiError;
+use crate::extract::Query;
 
 /// The largest frame of a client: a message of 10,000 characters, escaped to the utmost, fits.
 const MAX_FRAME_BYTES: usize = 256 * 1024;
@@ -115,8 +116,7 @@ pub async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Result<Re
     } else {
         None
     };
-    let Query(asked) = Query::<Asked>::try_from_uri(&parts.uri)
-        .map_err(|_| ApiError::bad_request("malformed_query", "the query cannot be read"))?;
+    let Query(asked) = Query::<Asked>::from_request_parts(&mut parts, &app).await?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
         .await
         .map_err(|_| {

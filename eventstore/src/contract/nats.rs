@@ -27,6 +27,7 @@ const START_POLL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct NatsServer {
     folder: TempDir,
+    settings: String,
     port: u16,
     process: Child,
 }
@@ -37,10 +38,19 @@ impl NatsServer {
     /// # Panics
     /// When no binary is found or it does not start: the test cannot go on.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts a server whose configuration has these lines at its end, and waits until it takes connections.
+    ///
+    /// # Panics
+    /// Like [`Self::start`].
+    pub async fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (process, port) = launch(folder.path(), None, "").await;
+        let (process, port) = launch(folder.path(), None, settings).await;
         Self {
             folder,
+            settings: settings.to_owned(),
             port,
             process,
         }
@@ -80,7 +90,19 @@ impl NatsServer {
     /// Where it takes connections.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}", self.address())
+    }
+
+    /// Its address and port.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// A new connection, which is made again whenever the server is back.
@@ -109,7 +131,7 @@ impl NatsServer {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        (self.process, self.port) = launch(self.folder.path(), Some(self.port), "").await;
+        (self.process, self.port) = launch(self.folder.path(), Some(self.port), &self.settings).await;
     }
 
     /// Stops it where it is (SIGSTOP): its connections stand, and nothing comes by them.

@@ -25,6 +25,9 @@ mod system;
 /// How long a server may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The user who is asked for a password, when there is one.
+const GUARDED: &str = "guarded";
+
 /// How often a server that starts or ends is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -57,6 +60,7 @@ exit 0
 pub struct PostgresServer {
     folder: TempDir,
     port: u16,
+    settings: Vec<String>,
     running: Option<Running>,
 }
 
@@ -74,16 +78,41 @@ impl PostgresServer {
     /// # Panics
     /// When no binaries are found or it does not start: the test cannot go on.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts a server that speaks TLS with this certificate and key (PEM).
+    ///
+    /// # Panics
+    /// Like [`Self::start`].
+    pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
+        Self::start_with(Some((certificate, key))).await
+    }
+
+    async fn start_with(tls: Option<(&str, &str)>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let account = Account::of_servers();
         account.own(folder.path());
         init(folder.path(), &account);
+        let mut settings = Vec::new();
+        if let Some((certificate, key)) = tls {
+            settings.push("ssl=on".to_owned());
+            for (setting, name, pem) in [
+                ("ssl_cert_file", "server.crt", certificate),
+                ("ssl_key_file", "server.key", key),
+            ] {
+                let file = folder.path().join(name);
+                account.write(&file, pem);
+                settings.push(format!("{setting}={}", file.display()));
+            }
+        }
         for _ in 0..ATTEMPTS {
             let port = free_port();
-            if let Ok(running) = launch(folder.path(), &account, port).await {
+            if let Ok(running) = launch(folder.path(), &account, port, &settings).await {
                 return Self {
                     folder,
                     port,
+                    settings,
                     running: Some(running),
                 };
             }
@@ -105,6 +134,27 @@ impl PostgresServer {
     #[must_use]
     pub fn url(&self) -> String {
         url_of(self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes a user who may do everything and is asked for this password. Unlike the others, who are asked for
+    /// none.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn make_user_with_password(&self, password: &str) -> String {
+        let mut connection = PgConnection::connect(&self.url()).await.expect("it answers");
+        let make = format!("CREATE ROLE {GUARDED} SUPERUSER LOGIN PASSWORD '{password}'");
+        let made = sqlx::raw_sql(sqlx::AssertSqlSafe(make))
+            .execute(&mut connection)
+            .await;
+        made.expect("a user can be made");
+        GUARDED.to_owned()
     }
 
     /// Ends it as a crash does: SIGKILL to the server and everything it started. Its folder stays.
@@ -159,7 +209,13 @@ impl PostgresServer {
     /// When it does not start.
     pub async fn restart(&mut self) {
         self.stop();
-        let started = launch(self.folder.path(), &Account::of_servers(), self.port).await;
+        let started = launch(
+            self.folder.path(),
+            &Account::of_servers(),
+            self.port,
+            &self.settings,
+        )
+        .await;
         match started {
             Ok(running) => self.running = Some(running),
             Err(()) => panic!(
@@ -240,6 +296,7 @@ fn init(folder: &Path, account: &Account) {
             .output()
             .expect("initdb can be run");
         if output.status.success() {
+            guard(&folder.join("data/pg_hba.conf"));
             return;
         }
         said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -248,11 +305,19 @@ fn init(folder: &Path, account: &Account) {
     panic!("initdb failed, as {account:?} in {}:\n{said}", folder.display());
 }
 
+/// Has one user asked for a password: the first line that fits a connection decides.
+fn guard(rules: &Path) {
+    let others = std::fs::read_to_string(rules).expect("what initdb wrote can be read");
+    let rule = format!("host all {GUARDED} all scram-sha-256\n");
+    // Written in place, so that it stays its owner's.
+    std::fs::write(rules, rule + &others).expect("what initdb wrote can be written");
+}
+
 /// Starts a server on this port; an error when it ends instead, as when someone else has the port.
-async fn launch(folder: &Path, account: &Account, port: u16) -> Result<Running, ()> {
+async fn launch(folder: &Path, account: &Account, port: u16, settings: &[String]) -> Result<Running, ()> {
     let pid_file = folder.join("pid");
     let _ = std::fs::remove_file(&pid_file);
-    let mut running = spawn(folder, account, port);
+    let mut running = spawn(folder, account, port, settings);
     let deadline = Instant::now() + START_TIMEOUT;
     while Instant::now() < deadline {
         if let Some(pid) = written_in(&pid_file) {
@@ -270,7 +335,7 @@ async fn launch(folder: &Path, account: &Account, port: u16) -> Result<Running, 
     Err(())
 }
 
-fn spawn(folder: &Path, account: &Account, port: u16) -> Running {
+fn spawn(folder: &Path, account: &Account, port: u16, more: &[String]) -> Running {
     let port_setting = format!("port={port}");
     let settings = [
         &*port_setting,
@@ -290,7 +355,7 @@ fn spawn(folder: &Path, account: &Account, port: u16) -> Running {
         .arg(binaries().join("postgres"))
         .arg("-D")
         .arg(folder.join("data"));
-    for setting in settings {
+    for setting in settings.into_iter().chain(more.iter().map(String::as_str)) {
         command.args(["-c", setting]);
     }
     let (reader, pipe) = std::io::pipe().expect("a pipe");

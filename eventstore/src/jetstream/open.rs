@@ -1,8 +1,11 @@
 //! Opening: checks the server, makes the shards that are missing, refuses those that are not this log's.
 
+use std::error::Error;
 use std::future::Future;
 
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::context::{
+    CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
+};
 use async_nats::jetstream::{self, Context, ErrorCode, stream};
 use tokio::time::timeout;
 
@@ -11,6 +14,7 @@ use super::continuity::Continuity;
 use super::shape::{self, Shape};
 use super::{Inner, JetStreamConfig, Shard};
 use crate::log::{Epoch, MAX_COMMIT_BYTES};
+use crate::namespace::{Namespace, NamespaceError};
 use crate::subject::PARTITIONS;
 
 /// The oldest server: before it, headers that the log rests on are ignored in silence. A client learns the
@@ -21,18 +25,15 @@ const OLDEST_SERVER: (u32, u32) = (2, 12);
 /// What a commit's headers may need beside its payload.
 const HEADER_ROOM: usize = 4 * 1024;
 
-/// The longest namespace.
-const MAX_NAMESPACE: usize = 64;
-
 /// How often opening looks again while other nodes are making the same log.
 const ATTEMPTS: usize = 10;
 
 /// Why a log could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The namespace cannot be part of a subject.
-    #[error("the namespace {0:?} is not 1 to {MAX_NAMESPACE} letters, digits, _ and -")]
-    Namespace(String),
+    /// The namespace is none.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// A log cannot have so many shards.
     #[error("a log has 1 to {PARTITIONS} shards, not {0}")]
     Shards(u16),
@@ -77,7 +78,13 @@ pub enum OpenError {
         /// The server's words.
         reason: String,
     },
-    /// The server is away, or has no JetStream.
+    /// The server keeps no streams.
+    #[error(
+        "the NATS server has no JetStream, which keeps the log: enable it with a `jetstream` block in the server's \
+         configuration, and for the account that nodes use"
+    )]
+    NoJetStream,
+    /// The server is away, or does not answer.
     #[error("the log is unavailable: {0}")]
     Unavailable(String),
 }
@@ -96,10 +103,7 @@ pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
     if !(1..=PARTITIONS).contains(&shards) {
         return Err(OpenError::Shards(shards));
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !(1..=MAX_NAMESPACE).contains(&namespace.len()) || !namespace.chars().all(plain) {
-        return Err(OpenError::Namespace(namespace));
-    }
+    namespace.parse::<Namespace>()?;
     let server = client
         .try_server_info()
         .ok_or_else(|| OpenError::Unavailable("there is no connection to the server".to_owned()))?;
@@ -223,6 +227,10 @@ async fn survey(context: &Context, shape: &Shape) -> Result<Vec<Found>, OpenErro
                 {
                     None
                 }
+                GetStreamErrorKind::JetStream(refusal) if is_without(refusal.error_code()) => {
+                    return Err(OpenError::NoJetStream);
+                }
+                GetStreamErrorKind::Request if is_unheard(&error) => return Err(OpenError::NoJetStream),
                 _ => return Err(OpenError::Unavailable(error.to_string())),
             },
         });
@@ -268,6 +276,21 @@ async fn create(context: &Context, shape: &Shape, number: u16, epoch: Epoch) -> 
         }),
         _ => Err(OpenError::Unavailable(error.to_string())),
     }
+}
+
+/// Whether the server says that it has no JetStream, or that this account may not use it.
+fn is_without(code: ErrorCode) -> bool {
+    [
+        ErrorCode::JETSTREAM_NOT_ENABLED,
+        ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+    ]
+    .contains(&code)
+}
+
+/// Whether nobody listens to such requests.
+fn is_unheard(error: &GetStreamError) -> bool {
+    let request = error.source().and_then(|source| source.downcast_ref());
+    request.is_some_and(|request: &RequestError| request.kind() == RequestErrorKind::NoResponders)
 }
 
 async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, OpenError> {

@@ -5,6 +5,8 @@ mod contention;
 mod database;
 mod links;
 mod memberships;
+mod refusals;
 mod repeats;
 mod silence;
+mod tls;
 mod upgrade;

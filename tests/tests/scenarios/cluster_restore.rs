@@ -140,6 +140,55 @@ async fn a_log_whose_keys_are_lost_is_refused_however_often_it_is_started() {
     assert!(refused.stderr.contains("--new-keys"), "{}", refused.stderr);
 }
 
+/// A store that was lost looks like a new one, and so does another server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_log_behind_filled_read_models_is_refused_as_such() {
+    if !is_cluster() {
+        return;
+    }
+    let (mut nats, postgres) = tokio::join!(NatsServer::start(), PostgresServer::start());
+    let mut node = TestServer::start_on(Folder::of(Some(Cluster::on(nats.url(), postgres.url())))).await;
+    let chat = node.client("ann").group("Garden", &["bob"]).await.id;
+    let said = node.client("ann").say(&chat, "is it gone?").await;
+    node.settled().await;
+    node.terminate().await;
+    nats.kill();
+    let copy = node.folder.scratch().join("copy");
+    copy_folder(&nats.store(), &copy);
+    std::fs::remove_dir_all(nats.store()).unwrap();
+    nats.restart().await;
+    // More than once: the refused start has made the streams.
+    for _ in 0..2 {
+        let refused = node.folder.spawn_server().wait().await;
+        assert!(!refused.status.success(), "the empty log was accepted");
+        for words in [
+            "the log is EMPTY",
+            "up to sequence 2 of",
+            "verbatim rebuild --new-epoch",
+        ] {
+            assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+        }
+    }
+
+    // As it says: the backup is put back, and everything is there.
+    nats.kill();
+    std::fs::remove_dir_all(nats.store()).unwrap();
+    copy_folder(&copy, &nats.store());
+    nats.restart().await;
+    node.folder.run(["rebuild", "--new-epoch"]).await.succeeded();
+    node.restart().await;
+    assert_eq!(node.client("bob").messages(&chat).await, [said]);
+
+    // Or the loss is accepted.
+    node.terminate().await;
+    nats.kill();
+    std::fs::remove_dir_all(nats.store()).unwrap();
+    nats.restart().await;
+    node.folder.run(["rebuild"]).await.succeeded();
+    node.restart().await;
+    assert!(node.client("bob").conversations().await.is_empty());
+}
+
 /// Nodes that run on while the log goes back under them: their heads are of another log, and one may be the
 /// head of something else there by chance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

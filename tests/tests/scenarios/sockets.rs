@@ -57,6 +57,13 @@ async fn who_does_not_say_who_it_is_is_not_let_in() {
 }
 
 #[tokio::test]
+async fn a_cursor_is_given_once() {
+    let server = TestServer::start().await;
+    let twice = server.client("ann").get("/ws?cursor=a&cursor=b").send().await;
+    assert_eq!(twice.expect(400).problem()["code"], "invalid_query");
+}
+
+#[tokio::test]
 async fn a_message_reaches_every_socket_of_every_member_and_nobody_else() {
     let server = TestServer::start().await;
     let chat = server.client("ann").group("Garden", &["bob", "cat"]).await.id;

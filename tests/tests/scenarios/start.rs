@@ -11,21 +11,30 @@ async fn the_first_start_says_what_it_runs_and_the_printed_command_works() {
     let mut server = TestServer::start().await;
     let data = server.folder.data();
     let address = server.address().to_owned();
-    let said = eventually("the server prints a command to try it", || {
+    let (mode, last) = if is_cluster() {
+        (
+            "mode: cluster",
+            "make a token: verbatim token --user alice --jwt-secret",
+        )
+    } else {
+        ("mode: embedded", "Bearer ")
+    };
+    let said = eventually("the server says how to try it", || {
         let said = server.process().stdout();
-        std::future::ready(said.contains("Bearer ").then_some(said.clone()).ok_or(said))
+        std::future::ready(said.contains(last).then_some(said.clone()).ok_or(said))
     })
     .await;
-    let mode = if is_cluster() {
-        "mode: cluster"
-    } else {
-        "mode: embedded"
-    };
     assert!(said.contains(mode), "which mode: {said}");
     assert!(
         said.contains(data.to_str().unwrap()),
         "where the data lies: {said}"
     );
+    if is_cluster() {
+        // What the nodes of a cluster print is kept where more people read it.
+        let secret = server.folder.secret();
+        assert!(!said.contains("Bearer ") && !said.contains(&secret), "{said}");
+        return;
+    }
     let command = said
         .lines()
         .find(|line| line.trim().starts_with("curl "))
@@ -55,6 +64,11 @@ async fn a_second_start_is_quick_and_keeps_what_there_was() {
     server.restart().await;
     let took = start.elapsed();
     report(&format!("the second start was ready after {took:?}"));
+    let said = server.process().stderr();
+    assert!(
+        !said.contains("sqlx") && !said.contains("already exists"),
+        "noise: {said}"
+    );
     assert!(took < Duration::from_secs(15), "the second start took {took:?}");
     assert_eq!(server.client("bob").messages(&group.id).await, [sent]);
 }
@@ -91,6 +105,7 @@ async fn the_token_command_prints_a_token_and_nothing_else() {
     let ann = server.with_token(&printed);
     let group = ann.group("Garden", &["bob"]).await;
     assert_eq!(group.owner_id.as_deref(), Some("ann"));
+    let group_of_ann = group.id;
 
     let options = [
         "token",
@@ -114,6 +129,22 @@ async fn the_token_command_prints_a_token_and_nothing_else() {
     let client = server.with_token(printed.stdout.trim());
     let group = client.group("Garden", &[]).await;
     assert_eq!(group.members[0].user_id, "7");
+    // As a node of a cluster says: with the secret, wherever one is.
+    let elsewhere = Folder::of(None);
+    let secret = server.folder.secret();
+    let made = elsewhere
+        .run(["token", "--user", "ann", "--jwt-secret", &secret])
+        .await;
+    let made = made.succeeded();
+    assert!(!format!("{made:?}").contains(&secret), "the secret is repeated");
+    let ann = server.with_token(made.stdout.trim());
+    assert!(
+        ann.conversations()
+            .await
+            .iter()
+            .any(|shown| shown.id == group_of_ann)
+    );
+
     // A profile is recorded beside the request that brought it, and nobody waits for it.
     eventually("the name in the token is shown", || async {
         let name = client.conversation(&group.id).await.members.remove(0).user.name;
@@ -200,6 +231,79 @@ async fn what_the_command_line_does_not_understand_is_an_error() {
         .stdout;
     for flag in ["--listen", "--data", "VERBATIM_LISTEN", "VERBATIM_DATA"] {
         assert!(help.contains(flag), "the help does not name {flag}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn an_embedded_log_that_was_lost_is_refused_as_empty() {
+    if is_cluster() {
+        return;
+    }
+    let mut server = TestServer::start().await;
+    let group = server.client("ann").group("Garden", &["bob"]).await;
+    server.client("ann").say(&group.id, "is it gone?").await;
+    server.settled().await;
+    assert!(server.terminate().await.success());
+    let data = server.folder.data();
+    std::fs::remove_file(data.join("log.db")).unwrap();
+    // The read models say so first, and the index if they are gone too.
+    for _ in 0..2 {
+        let refused = server.folder.spawn_server().wait().await;
+        assert!(!refused.status.success(), "the empty log was accepted");
+        assert!(refused.stderr.contains("the log is EMPTY"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("verbatim rebuild --new-epoch"),
+            "{}",
+            refused.stderr
+        );
+        std::fs::remove_file(data.join("read.db")).unwrap();
+    }
+    server.folder.run(["rebuild"]).await.succeeded();
+    server.restart().await;
+    assert!(server.client("bob").conversations().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_configures_a_cluster_never_starts_an_embedded_node() {
+    let folder = Folder::of(None);
+    let variable = ("VERBATIM_NAMESPACE", "chat".to_owned());
+    for (args, variables, told) in [
+        (&["serve", "--shards", "8"][..], &[][..], "--shards is for"),
+        (&["serve"], &[variable], "the variable VERBATIM_NAMESPACE is for"),
+        (&["serve", "--nats", ""], &[], "is empty"),
+        (&["serve"], &[("VERBATIM_NATS", String::new())], "is empty"),
+        (
+            &["serve"],
+            &[("VERBATIM_DATABASE", "x://u:secret@h/d".to_owned())],
+            "--database",
+        ),
+    ] {
+        let mut args = args.to_vec();
+        let data = folder.data().display().to_string();
+        args.extend(["--data", &data]);
+        let refused = Process::spawn_with(&args, variables).wait().await;
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{args:?}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
+    }
+    assert!(!folder.data().exists(), "something was made");
+}
+
+#[tokio::test]
+async fn secrets_in_variables_are_not_shown_by_the_help() {
+    let variables = [
+        ("VERBATIM_NATS", "nats://ann:secret@h".to_owned()),
+        ("VERBATIM_DATABASE", "postgres://ann:secret@h/d".to_owned()),
+        ("VERBATIM_JWT_SECRET", "secret".repeat(8)),
+        ("VERBATIM_MASTER_KEY", "07".repeat(32)),
+    ];
+    for command in ["serve", "rebuild", "token"] {
+        let help = Process::spawn_with([command, "--help"], &variables).wait().await;
+        let help = help.succeeded().stdout;
+        assert!(
+            !help.contains("=secret") && !help.contains(":secret") && !help.contains("0707"),
+            "{help}"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a private Postgres needs of the system: its binaries, an account, and its processes by id.
 
-use std::os::unix::fs::{MetadataExt, chown};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,6 +65,13 @@ impl Account {
         if let Some((user, group)) = self.0 {
             chown(folder, Some(user), Some(group)).expect("an own folder can be handed over");
         }
+    }
+
+    /// Writes a file that is its alone.
+    pub(super) fn write(&self, file: &Path, text: &str) {
+        std::fs::write(file, text).expect("an own folder can be written");
+        std::fs::set_permissions(file, Permissions::from_mode(0o600)).expect("an own file can be closed");
+        self.own(file);
     }
 
     /// A command that it runs in this folder.
