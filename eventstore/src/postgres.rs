@@ -268,7 +268,8 @@ pub fn parse_url(url: &str) -> Result<PgConnectOptions, ConfigError> {
 
 /// What a person can do something about: neither where it was noticed in a driver's or server's source, nor
 /// what every such error begins with.
-fn reason(error: &sqlx::Error) -> String {
+#[must_use]
+pub fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => format!("the server says: {}", error.message()),
         sqlx::Error::Configuration(error) => error.to_string(),

@@ -175,7 +175,9 @@ async fn launch(folder: &Path, port: Option<u16>, lines: &str) -> (Child, u16) {
         store(folder).display().to_string(),
     );
     std::fs::write(&config, settings).expect("a temporary folder can be written");
-    let output = std::fs::File::create(&log).expect("a temporary folder can be written");
+    // What a server said before it was killed may be why it does not come back.
+    let output = std::fs::OpenOptions::new().create(true).append(true).open(&log);
+    let output = output.expect("a temporary folder can be written");
     let mut process = Command::new(binary())
         .arg("--config")
         .arg(&config)

@@ -6,6 +6,7 @@ use std::future::Future;
 use async_nats::jetstream::context::{
     CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
+use async_nats::jetstream::stream::Compression;
 use async_nats::jetstream::{self, Context, ErrorCode, stream};
 use tokio::time::timeout;
 
@@ -250,6 +251,12 @@ fn check(shape: &Shape, found: &[Found]) -> Result<Option<Epoch>, OpenError> {
         };
         if let Some(differences) = shape.differences(number, &info.config) {
             return Err(OpenError::Differs { stream, differences });
+        }
+        if shape.replicas > 1 && info.config.compression == Some(Compression::S2) {
+            tracing::warn!(
+                stream,
+                "the stream is compressed: servers of NATS 2.15.0 and 2.15.1 that are killed lose their copy of it"
+            );
         }
         let log = *log.get_or_insert(epoch);
         if log != epoch {

@@ -20,8 +20,8 @@ const SHARDS: &str = "verbatim.shards";
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
 /// What operators may set as they like: it changes nothing that the log relies on. The metadata is
-/// compared by itself.
-const FREE: [&str; 3] = ["description", "placement", "metadata"];
+/// compared by itself. A log is made uncompressed: see `docs/adr/0008-keep-the-log-uncompressed.md`.
+const FREE: [&str; 4] = ["compression", "description", "placement", "metadata"];
 
 /// No limit, as the server spells it.
 const UNLIMITED: i64 = -1;
@@ -67,7 +67,7 @@ impl Shape {
             deny_delete: true,
             deny_purge: true,
             allow_direct: true,
-            compression: Some(Compression::S2),
+            compression: Some(Compression::None),
             republish: Some(Republish {
                 source: format!("{namespace}.evt.>"),
                 destination: format!("{namespace}.live.>"),

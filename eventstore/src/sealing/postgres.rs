@@ -14,7 +14,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::{KeyId, KeyStore, KeysUnavailable, UserKey};
-use crate::postgres::{ConfigError, Database, lock_transaction, migrate};
+use crate::postgres::{ConfigError, Database, lock_transaction, migrate, reason};
 
 /// How long the server may work on one question, and how long its answer may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -313,7 +313,7 @@ fn open(master: &XChaCha20Poly1305, sealed: &[u8], bound_to: &[u8]) -> Option<Ve
 }
 
 fn away(error: sqlx::Error) -> KeysUnavailable {
-    KeysUnavailable(error.to_string())
+    KeysUnavailable(reason(&error))
 }
 
 fn silent() -> KeysUnavailable {

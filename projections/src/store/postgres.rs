@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{FactStore, Facts, FactsUnavailable};
-use eventstore::postgres::{ConfigError, Database, is_damage};
+use eventstore::postgres::{ConfigError, Database, is_damage, reason};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
 use sqlx::migrate::MigrateError;
@@ -411,8 +411,8 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
 /// disk, a deadlock, a time-out) may pass.
 fn store_error(error: sqlx::Error) -> StoreError {
     if is_damage(&error) {
-        StoreError::Damaged(error.to_string())
+        StoreError::Damaged(reason(&error))
     } else {
-        StoreError::Unavailable(error.to_string())
+        StoreError::Unavailable(reason(&error))
     }
 }

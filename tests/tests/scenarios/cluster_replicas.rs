@@ -24,13 +24,10 @@ const USERS: [(&str, Way); 6] = [
     ("fay", Way::Socket(16)),
 ];
 
-/// How long copies may take to catch up before the next blow. One that takes longer ends the blows, and what was
-/// acknowledged until then is checked: NATS 2.15 sometimes leaves a follower behind for more than a minute.
-const HEALING: Duration = Duration::from_secs(30);
+/// How long copies may take to catch up.
+const HEALING: Duration = Duration::from_secs(60);
 
-/// What befalls a server. Two of three go on: that a second one is killed while the first has not caught up is
-/// more than three copies bear, and NATS 2.15 does not always recover from it by itself: a shard's followers may come
-/// back empty and wait for a leader for ever.
+/// What befalls a server. Two of three go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blow {
     Kill,
@@ -58,7 +55,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
     }
     let load = Load::start(&first.folder, &chats, &USERS);
     load.servers_at([first.address(), second.address()]);
-    let (blows, mut leaders, mut dealt) = (blows(), 0, 0);
+    let (blows, mut leaders, mut healed) = (blows(), 0, 0);
     for (round, blow) in blows.iter().enumerate() {
         load.more(random(1, 150)).await;
         let shard = format!("{}-evt-{}", cluster.namespace, random(0, SHARDS - 1));
@@ -89,22 +86,20 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
             Blow::Kill => nats.restart(victim).await,
             Blow::Cut => nats.thaw(victim),
         }
-        // Three copies bear one loss at a time: the next comes when all three are there again.
-        if !are_whole(&nats, &cluster.namespace).await {
-            report(&format!(
-                "after {} blows a copy did not catch up in time",
-                round + 1
-            ));
-            break;
+        // Half of the time the next blow falls on copies that have not caught up.
+        if random(0, 1) == 0 {
+            whole(&nats, &cluster.namespace).await;
+            healed += 1;
         }
-        dealt += 1;
     }
+    whole(&nats, &cluster.namespace).await;
     load.more(100).await;
     let ledgers = load.finish().await;
     let total: usize = ledgers.iter().map(|ledger| ledger.acknowledged.len()).sum();
     report(&format!(
-        "NATS servers of {SERVERS} killed or cut off {dealt} times and healed, {leaders} of them leaders; {total} sends \
-         acknowledged"
+        "NATS servers of {SERVERS} killed or cut off {} times, {leaders} of them leaders; {healed} times all copies were \
+         whole before the next; {total} sends acknowledged",
+        blows.len()
     ));
 
     for node in [&first, &second] {
@@ -116,19 +111,16 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_leaders_of_the_log_are_kil
     }
 }
 
-/// Whether all copies of all shards are as new as their leaders, soon enough.
-async fn are_whole(nats: &NatsCluster, namespace: &str) -> bool {
+/// Waits until all copies of all shards are as new as their leaders.
+async fn whole(nats: &NatsCluster, namespace: &str) {
     let start = Instant::now();
     for shard in 0..SHARDS {
         let stream = format!("{namespace}-evt-{shard}");
         while !nats.is_whole(&stream).await {
-            if start.elapsed() > HEALING {
-                return false;
-            }
+            assert!(start.elapsed() < HEALING, "a copy of {stream} does not catch up");
             pause(Duration::from_millis(100)).await;
         }
     }
-    true
 }
 
 fn blows() -> Vec<Blow> {
