@@ -17,7 +17,7 @@
 //!   goes, and only that there is NO more is asked of the leader. A page is checked for records that
 //!   were lost on the way and cut before the first hole. Hence reading until an empty page is complete
 //!   up to a head that was learned before.
-//! - **It is one log**: see [`continuity`]. A log that goes back under nodes that run is noticed when they
+//! - **It is one log**: see `continuity`. A log that goes back under nodes that run is noticed when they
 //!   connect again, and they stop.
 //! - **A shard has no holes**: nothing expires, nothing can be deleted or purged, so its sequences are
 //!   contiguous. One that is missing at the leader is damage, and reading or following stops there.

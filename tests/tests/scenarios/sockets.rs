@@ -97,6 +97,7 @@ async fn a_message_reaches_every_socket_of_every_member_and_nobody_else() {
         Some("the end"),
         "eve heard what was not for her"
     );
+    server.settled().await;
     assert_eq!(server.client("bob").messages(&chat).await, [message]);
 }
 
