@@ -10,9 +10,12 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::conversation;
+use eventstore::Position;
 use eventstore::execute::ExecuteError;
 use projections::store::StoreError;
 use serde::Serialize;
+
+use crate::consistency::At;
 
 /// Seconds after which a client may try again what was unavailable.
 const RETRY_AFTER: &str = "1";
@@ -28,6 +31,9 @@ pub struct ApiError {
     /// Stable: a client may depend on it.
     code: &'static str,
     detail: Cow<'static, str>,
+    /// Where what was asked for was recorded all the same.
+    #[serde(skip)]
+    recorded: Option<Box<Position>>,
 }
 
 #[allow(
@@ -46,6 +52,17 @@ impl ApiError {
             status,
             code,
             detail: detail.into(),
+            recorded: None,
+        }
+    }
+
+    /// What was asked for was recorded there, and only its answer cannot be given.
+    #[must_use]
+    pub fn recorded_at(self, position: Position) -> Self {
+        Self {
+            detail: format!("it was recorded; {}", self.detail).into(),
+            recorded: Some(Box::new(position)),
+            ..self
         }
     }
 
@@ -191,6 +208,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
+        if let Some(position) = self.recorded {
+            response = At(*position, response).into_response();
+        }
         response
     }
 }
@@ -230,6 +250,13 @@ impl<E: Into<Self> + std::error::Error> From<ExecuteError<E>> for ApiError {
                     "log_unavailable",
                     "the command may or may not have been recorded; repeat it with the same client id",
                 )
+            }
+            ExecuteError::LogAway => {
+                Self::unavailable("log_unavailable", "the log is away; nothing was recorded")
+            }
+            ExecuteError::KeysAway(_) => {
+                tracing::warn!(%error, "a command was not carried out");
+                Self::unavailable("keys_unavailable", "the keys are away; nothing was recorded")
             }
             ExecuteError::Undecodable(_) => {
                 tracing::error!(%error, "a stream cannot be decoded");

@@ -91,6 +91,11 @@ pub trait Stores: Send + Sync {
     /// Why they do not, in words.
     fn health(&self) -> Result<(), String>;
 
+    /// Whether the keys are lost.
+    fn are_keys_lost(&self) -> bool {
+        false
+    }
+
     /// Closes all of it. Afterwards files hold everything that was acknowledged, and can be copied.
     async fn close(&self);
 }
@@ -325,7 +330,18 @@ impl Node {
         let stores = Arc::clone(&self.stores);
         let indexer = Arc::clone(&self.indexer);
         let hub = hub.clone();
+        let keys = Arc::clone(&self.stores);
         vec![
+            (
+                "keys",
+                Box::new(move || {
+                    if keys.are_keys_lost() {
+                        Health::Down("the keys are lost: restore them from their backup".to_owned())
+                    } else {
+                        Health::Well
+                    }
+                }),
+            ),
             (
                 "read_models",
                 Box::new(move || match statuses.worst() {

@@ -18,6 +18,7 @@ use domain::conversation::Conversation;
 use domain::{Timestamp, UserId};
 use rand::RngExt;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::codec::Codec;
 use crate::envelope::{CommandTag, Logged, Trace};
@@ -44,7 +45,11 @@ use patience::Stores;
 use registry::Registry;
 
 /// How long a command is waited for before its outcome is given up as unknown.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An append that has waited for so long says that its shard is away: new commands are refused at once, but for
+/// one now and then, until an append to it is answered.
+const SILENT_MS: u64 = 2_000;
+const TRIED_EVERY_MS: u64 = 1_000;
 /// The first pause before something is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -135,6 +140,12 @@ pub enum ExecuteError<E> {
     /// is unknown: repeat the command with the same client id.
     #[error("the command could not be carried out: {0}")]
     Unavailable(String),
+    /// The log has not answered others for a while. The command was not begun.
+    #[error("the command was not begun: the log does not answer")]
+    LogAway,
+    /// The keys are away. Nothing was recorded.
+    #[error("the command could not be carried out: {0}")]
+    KeysAway(String),
     /// The stream holds an event that this version cannot decode.
     #[error("the stream cannot be decoded: {0}")]
     Undecodable(String),
@@ -191,6 +202,72 @@ struct Shared {
     stores: Stores,
     /// Appends that met another node's.
     conflicts: Arc<AtomicU64>,
+    silence: Silence,
+}
+
+/// Which shards have not answered appends for a while.
+#[derive(Clone)]
+struct Silence {
+    start: Instant,
+    shards: Arc<[Silent]>,
+}
+
+/// In milliseconds after the start.
+#[derive(Default)]
+struct Silent {
+    /// Since when no append was answered although one waits; 0 when none waits in vain.
+    since: AtomicU64,
+    /// When a command was last let through all the same.
+    tried: AtomicU64,
+}
+
+impl Silence {
+    fn new(shards: u16) -> Self {
+        Self {
+            start: Instant::now(),
+            shards: (0..shards).map(|_| Silent::default()).collect(),
+        }
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let millis = at.saturating_duration_since(self.start).as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// An append that was begun then has no answer still.
+    fn lasts(&self, shard: u16, begun: Instant) {
+        if let Some(silent) = self.shards.get(usize::from(shard)) {
+            let begun = self.millis(begun);
+            let _ = silent
+                .since
+                .compare_exchange(0, begun, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// An append was answered.
+    fn ends(&self, shard: u16) {
+        if let Some(silent) = self.shards.get(usize::from(shard)) {
+            silent.since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a command is to be refused. Now and then one is not: its append tells when the silence is over.
+    fn refuses(&self, shard: u16) -> bool {
+        let Some(silent) = self.shards.get(usize::from(shard)) else {
+            return false;
+        };
+        let since = silent.since.load(Ordering::Relaxed);
+        let now = self.millis(Instant::now());
+        if since == 0 || now < since.saturating_add(SILENT_MS) {
+            return false;
+        }
+        let tried = silent.tried.load(Ordering::Relaxed);
+        now < tried.saturating_add(TRIED_EVERY_MS)
+            || silent
+                .tried
+                .compare_exchange(tried, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+    }
 }
 
 /// Waits about this long, and returns twice as long for the next time.
@@ -215,6 +292,7 @@ impl<A: Logged> Executor<A> {
             met: Met::new(ports.log.shards()),
             stores: Stores::new(Arc::clone(&ports.facts), Arc::clone(&ports.snapshots)),
             conflicts: Arc::default(),
+            silence: Silence::new(ports.log.shards()),
         };
         Arc::new(Self {
             ports,
@@ -264,6 +342,9 @@ impl<A: Logged> Executor<A> {
         stream: &Stream,
         ask: impl FnOnce(Reply<T, A>) -> Ask<A>,
     ) -> Result<T, ExecuteError<A::Error>> {
+        if self.shared.silence.refuses(self.ports.log.shard_of(stream)) {
+            return Err(ExecuteError::LogAway);
+        }
         let (reply, answer) = oneshot::channel();
         self.actors
             .send(stream, ask(reply), |queue| {

@@ -46,7 +46,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use connection::connect_options;
-use continuity::Continuity;
+use continuity::{Break, Continuity};
 pub use open::OpenError;
 
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, ReadError, Record};
@@ -97,6 +97,7 @@ struct Inner {
     epoch: Epoch,
     /// At index n, shard n.
     shards: Vec<Shard>,
+    broken: Break,
 }
 
 /// One shard: its JetStream stream.

@@ -109,6 +109,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// # Errors
     /// [`KeysUnavailable`] when the store is away.
     async fn find(&self, ids: &[KeyId]) -> Result<Vec<UserKey>, KeysUnavailable>;
+
+    /// Whether the store answers that it has no keys any more, as opposed to none for someone. Nothing may
+    /// be sealed then, not under remembered keys either: nobody could ever open it.
+    fn are_lost(&self) -> bool {
+        false
+    }
 }
 
 /// A sealed body as it stands in a record.

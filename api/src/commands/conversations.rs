@@ -118,7 +118,8 @@ async fn create(
     let position = outcome.position();
     app.announce(&identity.tenant, id, &outcome);
     app.consistency.wrote(identity, position);
-    app.consistency.reach(position).await?;
+    let recorded = |error: ApiError| error.recorded_at(position);
+    app.consistency.reach(position).await.map_err(recorded)?;
     let status = if matches!(outcome, Outcome::Unchanged { .. }) {
         StatusCode::OK
     } else {
@@ -127,7 +128,8 @@ async fn create(
     let view = app
         .read_model
         .conversation(&identity.tenant, &identity.user, id)
-        .await?;
+        .await
+        .map_err(|error| recorded(error.into()))?;
     let conversation = Conversation::from(view.ok_or_else(ApiError::not_found)?);
     Ok(At(position, (status, axum::Json(conversation))).into_response())
 }

@@ -50,11 +50,13 @@ pub async fn mark_read(
 ) -> Result<Response, ApiError> {
     let conversation = conversation_id(&body.conversation_id)?;
     let position = mark_as_read(&app, &identity, body, trace(&headers)).await?;
-    app.consistency.reach(position).await?;
+    let recorded = |error: ApiError| error.recorded_at(position);
+    app.consistency.reach(position).await.map_err(recorded)?;
     let unread = app
         .read_model
         .unread(&identity.tenant, &identity.user, conversation)
-        .await?;
+        .await
+        .map_err(|error| recorded(error.into()))?;
     let unread_count = unread.ok_or_else(ApiError::not_found)?;
     Ok(At(position, axum::Json(Unread { unread_count })).into_response())
 }

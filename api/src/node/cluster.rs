@@ -10,6 +10,7 @@ use eventstore::jetstream::lease::JetStreamLeases;
 use eventstore::jetstream::signals::JetStreamSignals;
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog, connect_options};
 use eventstore::postgres::Database;
+use eventstore::sealing::KeyStore;
 use eventstore::sealing::postgres::PostgresKeys;
 use eventstore::{Codec, Epoch};
 use projections::{PostgresConfig, PostgresReadModel};
@@ -54,6 +55,7 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
         .await
         .with_context(|| in_postgres("keys"))?;
     keys.adopt().await?;
+    let keys = Arc::new(keys);
     let read_model = PostgresReadModel::open(&PostgresConfig {
         url: url.to_owned(),
         namespace: namespace.to_owned(),
@@ -64,10 +66,13 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
     .with_context(|| in_postgres("read models"))?;
     let read_model = Arc::new(read_model);
     Ok(Parts {
-        stores: read_model.clone(),
+        stores: Arc::new(InPostgres {
+            read_model: Arc::clone(&read_model),
+            keys: Arc::clone(&keys),
+        }),
         leases: Arc::new(JetStreamLeases::new(&log).of_node(folder.node_id()?)),
         signals: Arc::new(JetStreamSignals::new(&log)),
-        codec: Codec::new(Arc::new(keys)),
+        codec: Codec::new(keys),
         read_model,
         live: Arc::new(log.clone()),
         log: Arc::new(log),
@@ -128,13 +133,23 @@ fn readable(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is kept in Postgres.
+struct InPostgres {
+    read_model: Arc<PostgresReadModel>,
+    keys: Arc<PostgresKeys>,
+}
+
 #[async_trait]
-impl Stores for PostgresReadModel {
+impl Stores for InPostgres {
     fn health(&self) -> Result<(), String> {
-        Self::health(self)
+        self.read_model.health()
+    }
+
+    fn are_keys_lost(&self) -> bool {
+        self.keys.are_lost()
     }
 
     async fn close(&self) {
-        Self::close(self).await;
+        tokio::join!(self.read_model.close(), self.keys.close());
     }
 }

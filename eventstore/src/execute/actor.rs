@@ -12,6 +12,8 @@ use bytes::Bytes;
 use domain::{CommandId, CommitId, Timestamp};
 use tokio::task::JoinHandle;
 
+use tokio::time::Instant;
+
 use super::folded::{self, FoldError, Folded};
 use super::known::KnownCommands;
 use super::plan::{Plan, Planned};
@@ -290,8 +292,16 @@ impl<A: Logged> Actor<A> {
         };
         let mut pause = FIRST_PAUSE;
         let mut unknown = false;
+        let begun = Instant::now();
         loop {
-            match self.ports.log.append(append.clone()).await {
+            let answer = self.ports.log.append(append.clone()).await;
+            match &answer {
+                Ok(_) | Err(AppendError::Conflict | AppendError::TooLarge { .. }) => {
+                    self.shared.silence.ends(self.shard);
+                }
+                Err(_) => self.shared.silence.lasts(self.shard, begun),
+            }
+            match answer {
                 Ok(appended) => return Ok(Appending::At(appended.sequence)),
                 Err(AppendError::Conflict) => return Ok(Appending::Conflict),
                 Err(AppendError::TooLarge { .. }) => return Err(ExecuteError::TooLarge),

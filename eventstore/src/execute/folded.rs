@@ -24,6 +24,7 @@ const REMEMBERED_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Why a state could not be had.
 pub(super) enum FoldError {
     Unavailable(String),
+    KeysAway(String),
     Undecodable(String),
 }
 
@@ -39,7 +40,7 @@ impl From<ReadError> for FoldError {
 impl From<DecodeError> for FoldError {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::Keys(error) => Self::Unavailable(error.to_string()),
+            DecodeError::Keys(error) => Self::KeysAway(error.to_string()),
             DecodeError::Undecodable { .. } => Self::Undecodable(error.to_string()),
         }
     }
@@ -49,6 +50,7 @@ impl<E> From<FoldError> for ExecuteError<E> {
     fn from(error: FoldError) -> Self {
         match error {
             FoldError::Unavailable(what) => Self::Unavailable(what),
+            FoldError::KeysAway(what) => Self::KeysAway(what),
             FoldError::Undecodable(what) => Self::Undecodable(what),
         }
     }

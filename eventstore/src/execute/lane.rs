@@ -186,7 +186,7 @@ async fn append(
         .codec
         .encode(lane.tenant(), commit_id, 0, &drafts)
         .await
-        .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+        .map_err(|error| ExecuteError::KeysAway(error.to_string()))?;
     let payload = assemble(commit_id, time, &encoded);
     let append = Append {
         stream: lane.clone(),

@@ -97,7 +97,7 @@ impl<A: Logged> Plan<A> {
                 .codec
                 .encode(stream.tenant(), commit, encoded.len(), &drafts)
                 .await
-                .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+                .map_err(|error| ExecuteError::KeysAway(error.to_string()))?;
             let size: usize = written.iter().map(|event| event.len() + 1).sum();
             if bytes + size > MAX_COMMIT_BYTES {
                 if encoded.is_empty() {

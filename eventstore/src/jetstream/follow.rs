@@ -272,12 +272,7 @@ impl Inner {
     ) -> Result<u64, ReadError> {
         let shard = self.shard(shard)?;
         let info = self.info(shard).await?;
-        let damaged = |detail| {
-            Err(ReadError::Damaged {
-                sequence: last,
-                detail,
-            })
-        };
+        let damaged = |detail: String| Err(self.breaks(shard, last, detail));
         if shape::epoch(&info.config) != Some(self.epoch) {
             return damaged("the log was made anew".to_owned());
         }

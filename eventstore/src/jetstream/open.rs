@@ -11,7 +11,7 @@ use async_nats::jetstream::{self, Context, ErrorCode, stream};
 use tokio::time::timeout;
 
 use super::connection::REQUEST_TIMEOUT;
-use super::continuity::Continuity;
+use super::continuity::{Break, Continuity};
 use super::shape::{self, Shape};
 use super::{Inner, JetStreamConfig, Shard};
 use crate::log::{Epoch, MAX_COMMIT_BYTES};
@@ -140,6 +140,7 @@ pub(super) async fn open(config: JetStreamConfig) -> Result<Inner, OpenError> {
         namespace: shape.namespace,
         epoch,
         shards: handles,
+        broken: Break::new(),
     })
 }
 

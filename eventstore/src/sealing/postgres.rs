@@ -4,6 +4,8 @@
 //! user and name, so that it cannot be put in another's place.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +27,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a key is drawn again that was deleted just as it was made.
 const ATTEMPTS: usize = 3;
 const NONCE_BYTES: usize = 24;
+/// The code of an error about a table that does not exist.
+const NO_TABLE: &str = "42P01";
 /// What is sealed to recognise the master key by.
 const KNOWN: &[u8] = b"verbatim";
 
@@ -62,6 +66,7 @@ const ADOPTED: &str = "adopted";
 pub struct PostgresKeys {
     pool: PgPool,
     master: XChaCha20Poly1305,
+    are_lost: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for PostgresKeys {
@@ -132,6 +137,7 @@ impl PostgresKeys {
         Ok(Self {
             pool: database.pool(&schema, connections, STATEMENT_TIMEOUT),
             master,
+            are_lost: Arc::default(),
         })
     }
 
@@ -148,6 +154,22 @@ impl PostgresKeys {
         Ok(())
     }
 
+    /// What an answer of the database says of the keys.
+    fn heard<T>(&self, answer: Result<T, sqlx::Error>) -> Result<T, KeysUnavailable> {
+        let is_no_table = |error: &sqlx::Error| {
+            let code = error.as_database_error().and_then(|error| error.code());
+            code.is_some_and(|code| code == NO_TABLE)
+        };
+        match &answer {
+            Ok(_) => self.are_lost.store(false, Ordering::Relaxed),
+            Err(error) if is_no_table(error) && !self.are_lost.swap(true, Ordering::Relaxed) => {
+                tracing::error!("the keys are lost: their table is not there; restore it from its backup");
+            }
+            Err(_) => {}
+        }
+        answer.map_err(away)
+    }
+
     /// Closes the connections: what is asked afterwards is answered as unavailable.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -159,14 +181,14 @@ impl PostgresKeys {
         users: &BTreeSet<&str>,
     ) -> Result<HashMap<String, UserKey>, KeysUnavailable> {
         let users: Vec<_> = users.iter().copied().collect();
-        let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
+        let rows = sqlx::query_as(
             "SELECT user_id, key_id, wrapped FROM user_keys WHERE tenant_id = $1 AND user_id = ANY ($2)",
         )
         .bind(tenant.as_str())
         .bind(users)
         .fetch_all(&self.pool)
-        .await
-        .map_err(away)?;
+        .await;
+        let rows: Vec<(String, String, Vec<u8>)> = self.heard(rows)?;
         let mut keys = HashMap::with_capacity(rows.len());
         for (user, id, wrapped) in rows {
             let key = self.unwrap_key(tenant.as_str(), &user, &id, &wrapped)?;
@@ -190,7 +212,7 @@ impl PostgresKeys {
             columns.0.push(user);
             columns.1.push(id);
         }
-        sqlx::query(
+        let drawn = sqlx::query(
             "INSERT INTO user_keys (tenant_id, user_id, key_id, wrapped)
              SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bytea[])
              ON CONFLICT (tenant_id, user_id) DO NOTHING",
@@ -200,8 +222,8 @@ impl PostgresKeys {
         .bind(columns.1)
         .bind(columns.2)
         .execute(&self.pool)
-        .await
-        .map_err(away)?;
+        .await;
+        self.heard(drawn)?;
         Ok(())
     }
 
@@ -252,13 +274,17 @@ impl KeyStore for PostgresKeys {
         )
         .bind(ids)
         .fetch_all(&self.pool);
-        let rows: Vec<(String, String, String, Vec<u8>)> = tokio::time::timeout(ANSWER_TIMEOUT, asking)
+        let rows = tokio::time::timeout(ANSWER_TIMEOUT, asking)
             .await
-            .map_err(|_| silent())?
-            .map_err(away)?;
+            .map_err(|_| silent())?;
+        let rows: Vec<(String, String, String, Vec<u8>)> = self.heard(rows)?;
         rows.iter()
             .map(|(tenant, user, id, wrapped)| self.unwrap_key(tenant, user, id, wrapped))
             .collect()
+    }
+
+    fn are_lost(&self) -> bool {
+        self.are_lost.load(Ordering::Relaxed)
     }
 }
 

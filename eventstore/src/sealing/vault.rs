@@ -2,7 +2,8 @@
 //!
 //! A key that was confirmed within the last minute is used without asking: so long may one be used that was
 //! deleted. While the store is away, a key that was confirmed within the last hour goes on being used, so that
-//! sends and live delivery go on; a key that the store says is gone is never used again.
+//! sends and live delivery go on; a key that the store says is gone is never used again, and none at all when
+//! the store says that it has lost them.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -84,7 +85,7 @@ impl Vault {
             match answer.await {
                 Ok(keys) if keys.len() == asked.len() => keys.into_iter(),
                 Ok(_) => return Err(KeysUnavailable("a key is missing".to_owned())),
-                Err(_) if can_do_without => Vec::new().into_iter(),
+                Err(_) if can_do_without && !self.store.are_lost() => Vec::new().into_iter(),
                 Err(error) => return Err(error),
             }
         };
@@ -144,7 +145,7 @@ impl Vault {
         asked.dedup();
         let found = match self.ask(self.store.find(&asked), can_do_without).await {
             Ok(found) => found,
-            Err(_) if can_do_without => return Ok(keys),
+            Err(_) if can_do_without && !self.store.are_lost() => return Ok(keys),
             Err(error) => return Err(error),
         };
         for id in &asked {
@@ -164,7 +165,7 @@ impl Vault {
     /// Whether the store was away just now.
     fn lets_be(&self) -> bool {
         let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        away.is_some_and(|until| Instant::now() < until)
+        away.is_some_and(|until| Instant::now() < until) && !self.store.are_lost()
     }
 
     /// Waits for an answer of the store, and remembers whether it was away.

@@ -106,6 +106,45 @@ async fn a_log_restored_from_an_older_copy_is_refused_until_it_has_a_new_epoch()
     }
 }
 
+/// The store is lost under nodes that run: whoever makes the log anew, they write nothing into it, and it stays as
+/// empty as it was found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_write_nothing_into_a_log_that_was_made_anew_under_them() {
+    if !is_cluster() {
+        return;
+    }
+    let (mut nats, postgres) = tokio::join!(NatsServer::start(), PostgresServer::start());
+    let cluster = Cluster::on(nats.url(), postgres.url());
+    let mut first = TestServer::start_on(Folder::of(Some(cluster.clone()))).await;
+    let second = first.another().await;
+    // One shard has records, the others have none that would be missed.
+    let chat = first.client("ann").group("Garden", &["bob"]).await.id;
+    first.client("ann").say(&chat, "is it gone?").await;
+    second.settled().await;
+    nats.kill();
+    std::fs::remove_dir_all(nats.store()).unwrap();
+    nats.restart().await;
+    first.kill();
+    let refused = first.folder.spawn_server().wait().await;
+    assert!(refused.stderr.contains("the log is EMPTY"), "{}", refused.stderr);
+
+    let ann = second.client("ann");
+    let groups = (0..16).map(|number| {
+        let body = json!({"name": format!("Group {number}"), "memberIds": ["bob"]});
+        let call = ann.post("/conversations/group", &body);
+        async move { call.send().await.expect(503).problem()["code"].to_string() }
+    });
+    for code in futures::future::join_all(groups).await {
+        assert_ne!(code, "\"position_not_reached\"", "it was recorded");
+    }
+    refuses_to_send(&second, &chat).await;
+    second.anonymous().get("/ready").send().await.expect(503);
+    for folder in [&first.folder, &Folder::of(Some(cluster))] {
+        let refused = folder.spawn_server().wait().await;
+        assert!(refused.stderr.contains("the log is EMPTY"), "{}", refused.stderr);
+    }
+}
+
 /// The keys' schema is gone, a node runs on, and others start: none makes keys that would hide the loss.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_whose_keys_are_lost_is_refused_however_often_it_is_started() {
@@ -138,6 +177,9 @@ async fn a_log_whose_keys_are_lost_is_refused_however_often_it_is_started() {
         .expect(503);
     let refused = Folder::of(Some(cluster.clone())).spawn_server().wait().await;
     assert!(refused.stderr.contains("--new-keys"), "{}", refused.stderr);
+    let ready = node.anonymous().get("/ready").send().await.expect(503);
+    let ready: serde_json::Value = ready.json();
+    assert_ne!(ready["stations"]["keys"], "ok", "{ready}");
 }
 
 /// A store that was lost looks like a new one, and so does another server.
