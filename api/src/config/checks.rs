@@ -6,6 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use eventstore::jetstream::servers::Servers;
 
+use super::secret::DatabaseUrl;
 use super::{CLUSTER, files};
 
 /// Refuses what does not go together: options of a cluster where there is none, for a node that was meant to
@@ -87,6 +88,11 @@ fn check_files(matches: &ArgMatches) -> Result<(), String> {
         if let Ok(Some(file)) = matches.try_get_one::<PathBuf>(id) {
             check(file).map_err(|reason| format!("{flag}: {reason}"))?;
         }
+    }
+    if let Ok(Some(database)) = matches.try_get_one::<DatabaseUrl>("database") {
+        database
+            .check_files()
+            .map_err(|reason| format!("--database: {reason}"))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
-use eventstore::postgres::parse_url;
+use eventstore::postgres::{ConfigError, parse_url};
 use percent_encoding::percent_decode_str;
 
 use super::files;
@@ -60,17 +60,24 @@ impl DatabaseUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Refuses a URL whose parameters name files that hold no certificate or key.
+    pub(super) fn check_files(&self) -> Result<(), String> {
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .try_for_each(|(name, value)| {
+                check_file(name, value).map_err(|reason| format!("{name}: {reason}"))
+            })
+    }
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = String;
+    type Err = ConfigError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        parse_url(text).map_err(|error| error.to_string())?;
-        let query = text.split_once('?').map_or("", |(_, query)| query);
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            check_file(name, value).map_err(|reason| format!("{name}: {reason}"))?;
-        }
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        parse_url(text)?;
         Ok(Self(text.to_owned()))
     }
 }
