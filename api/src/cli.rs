@@ -16,7 +16,7 @@ mod rebuild;
 mod serve;
 
 /// What commands that print their own progress log.
-const QUIET: &str = "warn,sqlx=error";
+const QUIET: &str = "warn,sqlx=error,async_nats=off";
 
 /// Runs what the command line asks for.
 ///
@@ -66,7 +66,7 @@ fn say(line: impl std::fmt::Display) {
 
 fn authenticator(secret: &Secret, data: &Data) -> anyhow::Result<Authenticator> {
     let secret = match &secret.jwt_secret {
-        Some(secret) => secret.clone(),
+        Some(secret) => secret.as_str().to_owned(),
         None => token_secret(&data.data)?,
     };
     Ok(Authenticator::new(&secret)?)

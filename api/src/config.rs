@@ -1,25 +1,28 @@
 //! What can be configured: flags and `VERBATIM_*` variables, parsed once.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use domain::{TenantId, UserId};
 use eventstore::Namespace;
 use eventstore::jetstream::DEFAULT_SHARDS;
 use eventstore::jetstream::servers::Servers;
 use eventstore::subject::PARTITIONS;
+use tracing_subscriber::EnvFilter;
 
-use self::secret::{DatabaseUrl, MasterKey, Unrepeated};
+use self::secret::{DatabaseUrl, MasterKey, TokenSecret, Unrepeated};
 
+mod checks;
+mod files;
 pub mod secret;
 
 /// What is logged when nothing else is said. The database driver's notices are of no use to those who run a
-/// node, and its warnings show statements.
-pub const DEFAULT_LOG: &str = "info,sqlx=error";
+/// node, and its warnings show statements. What the NATS client says is told by the node itself, once.
+pub const DEFAULT_LOG: &str = "info,sqlx=error,async_nats=off";
 /// The most copies that NATS keeps.
 const MOST_REPLICAS: u64 = 5;
 
@@ -49,57 +52,10 @@ impl Cli {
     ) -> Result<Self, clap::Error> {
         let mut command = Self::command();
         let matches = command.try_get_matches_from_mut(args)?;
-        check_cluster(&command, &matches)
+        checks::check(&command, &matches)
             .map_err(|reason| command.error(ErrorKind::ArgumentConflict, reason))?;
         Self::from_arg_matches(&matches)
     }
-}
-
-/// Refuses options of a cluster where there is none: a node that was meant to be one of a cluster would
-/// start by itself, on an empty folder. And two ways to say as whom one connects.
-fn check_cluster(command: &clap::Command, matches: &ArgMatches) -> Result<(), String> {
-    if let Some((name, matches)) = matches.subcommand() {
-        return command
-            .find_subcommand(name)
-            .map_or(Ok(()), |command| check_cluster(command, matches));
-    }
-    let given = |id: &str| {
-        let source = matches
-            .try_contains_id(id)
-            .is_ok()
-            .then(|| matches.value_source(id));
-        source
-            .flatten()
-            .filter(|source| *source != ValueSource::DefaultValue)
-    };
-    if given("nats").is_some() {
-        let login = matches.get_one("nats").is_some_and(Servers::have_login);
-        return if login && given("nats_credentials").is_some() {
-            Err("--nats names a user, password or token, and --nats-credentials a file that says who connects: \
-                 one of them is too much"
-                .to_owned())
-        } else {
-            Ok(())
-        };
-    }
-    let of_a_cluster = command
-        .get_arguments()
-        .filter(|arg| arg.get_help_heading() == Some(CLUSTER));
-    for arg in of_a_cluster {
-        let flag = format!("--{}", arg.get_long().unwrap_or_default());
-        let name = match given(arg.get_id().as_str()) {
-            None => continue,
-            Some(ValueSource::EnvVariable) => arg
-                .get_env()
-                .map_or(flag, |name| format!("the variable {}", name.to_string_lossy())),
-            Some(_) => flag,
-        };
-        return Err(format!(
-            "{name} is for the nodes of a cluster, and this one is embedded: say where the cluster's NATS servers \
-             are (--nats or VERBATIM_NATS), or leave it out"
-        ));
-    }
-    Ok(())
 }
 
 /// What the binary can do.
@@ -256,14 +212,15 @@ impl std::fmt::Debug for Cluster {
 #[derive(Args, Clone)]
 pub struct Secret {
     /// The HS256 secret that signs tokens, at least 32 bytes. Without it a random one is made once and
-    /// kept in the data folder.
+    /// kept in the data folder; in a cluster it is required.
     #[arg(
         long,
         env = "VERBATIM_JWT_SECRET",
         value_name = "SECRET",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = Unrepeated::<TokenSecret>::default()
     )]
-    pub jwt_secret: Option<String>,
+    pub jwt_secret: Option<TokenSecret>,
 }
 
 impl std::fmt::Debug for Secret {
@@ -280,14 +237,21 @@ pub struct Serve {
         long,
         env = "VERBATIM_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "HOST:PORT"
+        value_name = "HOST:PORT",
+        value_parser = parse_address
     )]
     pub listen: String,
     /// How tokens are checked.
     #[command(flatten)]
     pub secret: Secret,
     /// What is logged: a filter such as `info` or `api=debug,info`.
-    #[arg(long, env = "VERBATIM_LOG", default_value = DEFAULT_LOG, value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "VERBATIM_LOG",
+        default_value = DEFAULT_LOG,
+        value_name = "FILTER",
+        value_parser = parse_filter
+    )]
     pub log: String,
     /// What the node stands on. Last, because its options have a heading of their own.
     #[command(flatten)]
@@ -302,7 +266,8 @@ pub struct Health {
         long,
         env = "VERBATIM_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "HOST:PORT"
+        value_name = "HOST:PORT",
+        value_parser = parse_address
     )]
     pub listen: String,
 }
@@ -331,6 +296,16 @@ pub struct Token {
     /// How the token is signed.
     #[command(flatten)]
     pub secret: Secret,
+    /// Where a cluster's log is, in the environment of its nodes. A secret that is drawn here would be none of
+    /// theirs, so one must be given.
+    #[arg(
+        long,
+        env = "VERBATIM_NATS",
+        value_name = "URLS",
+        hide = true,
+        value_parser = Unrepeated::<Servers>::default()
+    )]
+    pub nats: Option<Servers>,
 }
 
 /// Options of `import`.
@@ -376,6 +351,31 @@ pub struct Rebuild {
     /// What to rebuild.
     #[command(flatten)]
     pub deployment: Deployment,
+}
+
+/// What can be listened on or connected to, once the host is resolved.
+fn parse_address(text: &str) -> Result<String, String> {
+    let is_host = |host: &str| !host.is_empty() && !host.contains([':', '[', ']', '/', '@', ' ']);
+    let is_named = || {
+        text.rsplit_once(':')
+            .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
+    };
+    // With an address of IPv6 in brackets.
+    if text.parse::<SocketAddr>().is_ok() || is_named() {
+        Ok(text.to_owned())
+    } else {
+        Err("it is no host and port such as 127.0.0.1:8080, [::1]:8080 or localhost:8080".to_owned())
+    }
+}
+
+/// A filter that says something: an empty one would log nothing but errors.
+fn parse_filter(text: &str) -> Result<String, String> {
+    if text.split(',').all(|directive| directive.trim().is_empty()) {
+        return Err("it is empty; \"off\" logs nothing".to_owned());
+    }
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

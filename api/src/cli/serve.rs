@@ -1,11 +1,12 @@
 //! `verbatim serve`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use domain::{TenantId, UserId};
-use tokio::net::TcpListener;
+use tokio::net::{TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{authenticator, say, start_logging};
@@ -17,22 +18,21 @@ use crate::server::{self, Patience};
 
 const SAMPLE_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
 pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     start_logging(&options.log)?;
     // Signals are listened for first: one that comes while the node starts is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let refused = || format!("{} cannot be listened on", options.listen);
+    let socket = bind(&options.listen).await.with_context(refused)?;
     let deployment = &options.deployment;
-    anyhow::ensure!(
-        options.secret.jwt_secret.is_some() || !deployment.is_cluster(),
-        "the nodes of a cluster check tokens with one secret: --jwt-secret"
-    );
     let authenticator = authenticator(&options.secret, &deployment.data)?;
     let node = Node::start(deployment).await?;
     let app = node.app(authenticator.clone()).await?;
-    let listener = TcpListener::bind(&options.listen)
-        .await
-        .with_context(|| format!("{} cannot be listened on", options.listen))?;
+    let listener = socket.listen(BACKLOG).with_context(refused)?;
     let address = listener.local_addr()?;
     if deployment.is_cluster() {
         say("mode: cluster (a node on NATS and Postgres)");
@@ -66,6 +66,30 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     server::serve(listener, router(app), stopping, Patience::default()).await;
     node.stop().await;
     Ok(())
+}
+
+/// Takes an address, and does not listen on it yet: before the node is ready, whoever connects is to be refused
+/// and to go to another node, not to wait.
+async fn bind(address: &str) -> io::Result<TcpSocket> {
+    let mut refused = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    for address in lookup_host(address).await? {
+        match bind_to(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A node that starts again need not wait until the connections of the last one are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Prints a request that works as it stands.

@@ -3,12 +3,17 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
+use std::path::Path;
 use std::str::FromStr;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use eventstore::postgres::{ConfigError, parse_url};
+use percent_encoding::percent_decode_str;
+
+use super::files;
+use crate::auth::{AuthError, MIN_SECRET_BYTES};
 
 /// Parses an argument. clap's own parsers repeat what they cannot parse; this one tells the error alone.
 #[derive(Debug)]
@@ -55,6 +60,17 @@ impl DatabaseUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Refuses a URL whose parameters name files that hold no certificate or key.
+    pub(super) fn check_files(&self) -> Result<(), String> {
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .try_for_each(|(name, value)| {
+                check_file(name, value).map_err(|reason| format!("{name}: {reason}"))
+            })
+    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -66,9 +82,51 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+/// Looks into the file that a parameter of a URL names, if it names one.
+fn check_file(name: &str, value: &str) -> Result<(), String> {
+    let check = match name {
+        "sslrootcert" | "ssl-root-cert" | "ssl-ca" => files::check_authorities,
+        "sslcert" | "ssl-cert" => files::check_certificate,
+        "sslkey" | "ssl-key" => files::check_key,
+        _ => return Ok(()),
+    };
+    let value = value.replace('+', " ");
+    let value = percent_decode_str(&value).decode_utf8_lossy();
+    // The driver takes what it names in its place, too.
+    let is_inline = value.trim_start().starts_with("-----BEGIN");
+    if is_inline {
+        Ok(())
+    } else {
+        check(Path::new(&*value))
+    }
+}
+
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// What tokens are signed with.
+#[derive(Clone)]
+pub struct TokenSecret(String);
+
+impl TokenSecret {
+    /// The secret itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TokenSecret {
+    type Err = AuthError;
+
+    fn from_str(text: &str) -> Result<Self, AuthError> {
+        if text.len() < MIN_SECRET_BYTES {
+            return Err(AuthError::ShortSecret);
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -14,7 +14,7 @@ fn serve_is_the_default() {
     assert!(matches!(cli.command, Some(Command::Serve(serve)) if serve.deployment.data.data.ends_with("x")));
 }
 
-const CLUSTER: [&str; 8] = [
+const CLUSTER: [&str; 10] = [
     "verbatim",
     "serve",
     "--nats",
@@ -23,6 +23,8 @@ const CLUSTER: [&str; 8] = [
     "postgres://x",
     "--master-key",
     "0707070707070707070707070707070707070707070707070707070707070707",
+    "--jwt-secret",
+    "hush-hush-hush-hush-hush-hush-hush-hush",
 ];
 
 /// What is told about these arguments.
@@ -52,6 +54,106 @@ fn a_cluster_needs_its_stores_and_its_key() {
         lacking.contains("--database <URL>") && lacking.contains("--master-key <KEY>"),
         "{lacking}"
     );
+}
+
+#[test]
+fn whoever_signs_tokens_of_a_cluster_needs_their_secret() {
+    let token = ["verbatim", "token", "--user", "ann"];
+    let of_a_cluster = [&token[..], &CLUSTER[2..4]].concat();
+    for lacking in [&CLUSTER[..8], &of_a_cluster] {
+        let error = refused(lacking);
+        assert!(
+            error.contains("--jwt-secret or VERBATIM_JWT_SECRET") && error.contains("VERBATIM_NATS"),
+            "{error}"
+        );
+    }
+    assert!(Cli::read_from([&of_a_cluster, &CLUSTER[8..]].concat()).is_ok());
+    assert!(Cli::read_from(token).is_ok());
+    assert!(refused(&[&token[..], &["--nats", ""], &CLUSTER[8..]].concat()).contains("is empty"));
+    for bad in ["", "hush"] {
+        assert!(refused_with("--jwt-secret", bad).contains("at least 32 bytes"));
+        assert!(refused(&[&token[..], &["--jwt-secret", bad]].concat()).contains("at least 32 bytes"));
+    }
+    // What has nothing to do with tokens needs none.
+    let rebuild = [&["verbatim", "rebuild"], &CLUSTER[2..8]].concat();
+    assert!(Cli::read_from(rebuild).is_ok());
+}
+
+#[test]
+fn files_hold_what_they_are_named_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.pem");
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&broken, pem).unwrap();
+    let broken = broken.display().to_string();
+    for (file, reason) in [
+        ("/no/such/file", "/no/such/file cannot be read: No such file"),
+        ("/dev/null", "there is no certificate in /dev/null"),
+        (&*broken, "broken.pem cannot be used"),
+    ] {
+        let error = refused_with("--nats-ca", file);
+        assert!(error.contains(reason), "{error}");
+        for name in ["sslrootcert", "ssl-ca"] {
+            let url = format!("postgres://u:hush@x/d?sslmode=verify-full&{name}={file}");
+            let error = refused_with("--database", &url);
+            assert!(error.contains(reason) && error.contains(name), "{error}");
+        }
+    }
+    let written = "postgres://u:hush@x/d?sslrootcert=%2Fno%2Fsuch+file";
+    assert!(refused_with("--database", written).contains("/no/such file cannot be read"));
+    assert!(refused_with("--nats-credentials", "/no/such/file").contains("cannot be read"));
+    for (certificate, key, reason) in [
+        ("/dev/null", "/dev/null", "no certificate in /dev/null"),
+        (&*broken, "/dev/null", "no key in /dev/null"),
+    ] {
+        let pair = ["--nats-cert", certificate, "--nats-key", key];
+        let error = refused(&[&CLUSTER[..], &pair].concat());
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn an_address_has_a_host_and_a_port() {
+    let read = |address: &str| Cli::read_from(["verbatim", "serve", "--listen", address]);
+    for good in [
+        "127.0.0.1:0",
+        "0.0.0.0:8080",
+        "[::1]:8080",
+        "localhost:80",
+        "node-1:65535",
+    ] {
+        assert!(read(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "8080",
+        ":8080",
+        "localhost",
+        "localhost:",
+        "h:65536",
+        "h:http",
+        "::1:80",
+        "http://h:80",
+    ] {
+        for command in ["serve", "health"] {
+            let error = refused(&["verbatim", command, "--listen", bad]);
+            assert!(error.contains("--listen"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_log_filter_can_be_read_and_says_something() {
+    let read = |filter: &str| Cli::read_from(["verbatim", "serve", "--log", filter]);
+    for good in [DEFAULT_LOG, "off", "api=debug,info", "async_nats=info"] {
+        assert!(read(good).is_ok(), "{good}");
+    }
+    for bad in ["", ",", " ", "api=loud", "info,=,[", "a=b=c"] {
+        assert!(
+            refused(&["verbatim", "serve", "--log", bad]).contains("--log"),
+            "{bad}"
+        );
+    }
 }
 
 #[test]

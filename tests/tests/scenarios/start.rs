@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::deployment::is_cluster;
+use tests::deployment::{Cluster, is_cluster};
 use tests::{Client, Folder, Process, TestServer, eventually, report, token};
 
 #[tokio::test]
@@ -224,6 +224,14 @@ async fn what_the_command_line_does_not_understand_is_an_error() {
             "{refused:?}"
         );
     }
+    for (variable, flag) in [("VERBATIM_LISTEN", "--listen"), ("VERBATIM_LOG", "--log")] {
+        for bad in ["", "=,="] {
+            let refused = Process::spawn_with(["serve"], &[(variable, bad.to_owned())]);
+            let refused = refused.wait().await;
+            assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+            assert!(refused.stderr.contains(flag), "{}", refused.stderr);
+        }
+    }
     let help = Process::spawn(["serve", "--help"])
         .wait()
         .await
@@ -287,6 +295,72 @@ async fn what_configures_a_cluster_never_starts_an_embedded_node() {
         assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
     }
     assert!(!folder.data().exists(), "something was made");
+}
+
+/// A node of a cluster whose stores are away: whatever it is refused for comes before it connects.
+fn on_nothing() -> Folder {
+    let cluster = Cluster::on("nats://127.0.0.1:1".into(), "postgres://u@127.0.0.1:1/d".into());
+    Folder::of(Some(cluster))
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_refused_before_anything_is_made_or_connected_to() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for folder in [Folder::of(None), on_nothing()] {
+        let refused = folder.run(["serve", "--listen", &address]).await;
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let told = format!("Error: {address} cannot be listened on");
+        assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+        assert!(refused.stdout.is_empty(), "{}", refused.stdout);
+        assert!(!folder.data().exists(), "something was made");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_cluster_is_never_signed_with_a_secret_of_its_own() {
+    let mut folder = Folder::of(None);
+    folder
+        .variables
+        .push(("VERBATIM_NATS", "nats://ann:hush@127.0.0.1:1".to_owned()));
+    let refused = folder.run(["token", "--user", "ann"]).await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("VERBATIM_JWT_SECRET"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stdout.is_empty() && !refused.stderr.contains("hush"),
+        "{refused:?}"
+    );
+    assert!(!folder.data().exists(), "a secret was made");
+    // The whole environment of a node is enough.
+    let folder = on_nothing();
+    let printed = folder.run(["token", "--user", "ann"]).await.succeeded();
+    assert_eq!(token::decoded(printed.stdout.trim())["sub"], "ann");
+    assert!(!folder.data().exists(), "something was made");
+}
+
+#[tokio::test]
+async fn files_without_certificates_are_refused_before_anything_is_connected_to() {
+    let mut folder = on_nothing();
+    folder
+        .variables
+        .push(("VERBATIM_NATS_CA", "/dev/null".to_owned()));
+    let mut other = on_nothing();
+    let database = "postgres://u:hush@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/no/such/ca.pem";
+    other.variables.push(("VERBATIM_DATABASE", database.to_owned()));
+    for (folder, told) in [
+        (folder, "--nats-ca: there is no certificate in /dev/null"),
+        (other, "sslrootcert: /no/such/ca.pem cannot be read"),
+    ] {
+        let refused = folder.spawn_server().wait().await;
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("hush"), "{}", refused.stderr);
+        assert!(!folder.data().exists(), "something was made");
+    }
 }
 
 #[tokio::test]

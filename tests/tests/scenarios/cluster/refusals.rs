@@ -73,6 +73,14 @@ async fn nats_that_is_away_or_refuses_is_named_with_the_reason() {
         let folder = start(format!("nats://{login}{}", guarded.address()));
         refused(folder, &[&named, "refuses the user, password"]).await;
     }
+    // What the client library says of the same is told to those who ask for it.
+    for (filter, is_told) in [(None, false), (Some("info"), true)] {
+        let mut folder = start(guarded.url());
+        let filter = filter.map(|filter: &str| ("VERBATIM_LOG", filter.to_owned()));
+        folder.variables.extend(filter);
+        let said = folder.spawn_server().wait().await.stderr;
+        assert_eq!(said.contains("async_nats"), is_told, "{said}");
+    }
     let server = TestServer::start_on(start(format!("nats://ann:secret@{}", guarded.address()))).await;
     server.client("ann").group("Garden", &["bob"]).await;
     drop(server);

@@ -1,0 +1,98 @@
+//! What no value shows by itself: whether all that was given goes together.
+
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+use eventstore::jetstream::servers::Servers;
+
+use super::secret::DatabaseUrl;
+use super::{CLUSTER, files};
+
+/// Refuses what does not go together: options of a cluster where there is none, for a node that was meant to
+/// be one of a cluster would start by itself, on an empty folder; two ways to say as whom one connects;
+/// a cluster without a secret for its tokens; and files that hold nothing of use.
+pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<(), String> {
+    if let Some((name, matches)) = matches.subcommand() {
+        return command
+            .find_subcommand(name)
+            .map_or(Ok(()), |command| check(command, matches));
+    }
+    if given(matches, "nats").is_none() {
+        return check_embedded(command, matches);
+    }
+    let login = matches.get_one("nats").is_some_and(Servers::have_login);
+    if login && given(matches, "nats_credentials").is_some() {
+        return Err(
+            "--nats names a user, password or token, and --nats-credentials a file that says who connects: one of \
+             them is too much"
+                .to_owned(),
+        );
+    }
+    // Not every command has to do with tokens.
+    let lacks_secret = matches
+        .try_contains_id("jwt_secret")
+        .is_ok_and(|there_is_one| !there_is_one);
+    if lacks_secret {
+        return Err(
+            "the nodes of a cluster (--nats or VERBATIM_NATS) sign and check tokens with one secret: say which \
+             (--jwt-secret or VERBATIM_JWT_SECRET)"
+                .to_owned(),
+        );
+    }
+    check_files(matches)
+}
+
+/// Where it was said what this argument is, if it was.
+fn given(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
+    let source = matches
+        .try_contains_id(id)
+        .is_ok()
+        .then(|| matches.value_source(id));
+    source
+        .flatten()
+        .filter(|source| *source != ValueSource::DefaultValue)
+}
+
+fn check_embedded(command: &Command, matches: &ArgMatches) -> Result<(), String> {
+    let of_a_cluster = command
+        .get_arguments()
+        .filter(|arg| arg.get_help_heading() == Some(CLUSTER));
+    for arg in of_a_cluster {
+        let flag = format!("--{}", arg.get_long().unwrap_or_default());
+        let name = match given(matches, arg.get_id().as_str()) {
+            None => continue,
+            Some(ValueSource::EnvVariable) => arg
+                .get_env()
+                .map_or(flag, |name| format!("the variable {}", name.to_string_lossy())),
+            Some(_) => flag,
+        };
+        return Err(format!(
+            "{name} is for the nodes of a cluster, and this one is embedded: say where the cluster's NATS servers \
+             are (--nats or VERBATIM_NATS), or leave it out"
+        ));
+    }
+    Ok(())
+}
+
+type Check = fn(&Path) -> Result<(), String>;
+
+fn check_files(matches: &ArgMatches) -> Result<(), String> {
+    let checks: [(&str, &str, Check); 4] = [
+        ("nats_credentials", "--nats-credentials", files::check_readable),
+        ("nats_ca", "--nats-ca", files::check_authorities),
+        ("nats_cert", "--nats-cert", files::check_certificate),
+        ("nats_key", "--nats-key", files::check_key),
+    ];
+    for (id, flag, check) in checks {
+        if let Ok(Some(file)) = matches.try_get_one::<PathBuf>(id) {
+            check(file).map_err(|reason| format!("{flag}: {reason}"))?;
+        }
+    }
+    if let Ok(Some(database)) = matches.try_get_one::<DatabaseUrl>("database") {
+        database
+            .check_files()
+            .map_err(|reason| format!("--database: {reason}"))?;
+    }
+    Ok(())
+}
