@@ -40,7 +40,7 @@ pub(super) fn read(text: &str) -> Result<Incoming, Malformed> {
         id,
         error: ApiError::bad_request(
             "malformed_frame",
-            "a frame is {\"event\": text, \"data\": object, \"id\"?: text}",
+            "a frame is {\"event\": text, \"data\": object, \"id\"?: text or number}",
         ),
     };
     let value: Value = json::parse(text.as_bytes()).map_err(|_| malformed(None))?;
