@@ -88,6 +88,12 @@ impl Process {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is still running.
     ///
     /// # Panics

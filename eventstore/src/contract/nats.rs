@@ -87,6 +87,12 @@ impl NatsServer {
             .expect("a shell can be run")
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where it takes connections.
     #[must_use]
     pub fn url(&self) -> String {

@@ -130,6 +130,12 @@ impl PostgresServer {
         SHARED.get_or_init(Self::start).await
     }
 
+    /// Its processes: the server and everything it started.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.running.as_ref().map_or_else(Vec::new, Running::processes)
+    }
+
     /// Where it takes connections.
     #[must_use]
     pub fn url(&self) -> String {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// `domain ← eventstore ← {projections, search-indexer} ← api ← tests`: what each crate may name.
-const ARROW: [(&str, &[&str]); 6] = [
+/// `domain ← eventstore ← {projections, search-indexer} ← api ← tests ← benches`: what each crate may name.
+const ARROW: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("eventstore", &["domain"]),
     ("projections", &["domain", "eventstore"]),
@@ -14,6 +14,10 @@ const ARROW: [(&str, &[&str]); 6] = [
     (
         "tests",
         &["domain", "eventstore", "projections", "search-indexer", "api"],
+    ),
+    (
+        "benches",
+        &["domain", "eventstore", "projections", "search-indexer", "api", "tests"],
     ),
 ];
 

@@ -1,0 +1,158 @@
+//! What is measured: a node in its data folder, or a node on NATS and Postgres, each a process.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use eventstore::contract::nats::NatsServer;
+use eventstore::contract::postgres::PostgresServer;
+use eventstore::embedded::EmbeddedLog;
+use eventstore::jetstream::{JetStreamConfig, JetStreamLog};
+use eventstore::{EventLog, Record};
+use serde::Serialize;
+use tests::deployment::Cluster;
+use tests::{Folder, TestServer};
+
+use crate::load::Room;
+use crate::processes;
+
+/// What a node stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+pub(crate) enum Mode {
+    /// A data folder.
+    Embedded,
+    /// NATS and Postgres.
+    Cluster,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Embedded => "embedded",
+            Self::Cluster => "cluster",
+        })
+    }
+}
+
+/// A node that runs, with everything beneath it.
+pub(crate) struct Deployment {
+    /// The node.
+    pub(crate) node: TestServer,
+    servers: Option<(NatsServer, PostgresServer)>,
+}
+
+/// CPU seconds so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpu {
+    node: f64,
+    nats: f64,
+    postgres: f64,
+}
+
+impl Deployment {
+    /// Starts one with nothing in it.
+    pub(crate) async fn start(mode: Mode) -> Self {
+        match mode {
+            Mode::Embedded => Self {
+                node: TestServer::start_on(Folder::of(None)).await,
+                servers: None,
+            },
+            Mode::Cluster => {
+                let (nats, postgres) = tokio::join!(NatsServer::start(), PostgresServer::start());
+                let cluster = Cluster::on(nats.url(), postgres.url());
+                Self {
+                    node: TestServer::start_on(Folder::of(Some(cluster))).await,
+                    servers: Some((nats, postgres)),
+                }
+            }
+        }
+    }
+
+    /// CPU seconds of each process so far.
+    pub(crate) fn cpu(&mut self) -> Cpu {
+        let sum = |pids: Vec<u32>| pids.into_iter().map(processes::cpu_seconds).sum();
+        Cpu {
+            node: processes::cpu_seconds(self.node.process().id()),
+            nats: self
+                .servers
+                .as_ref()
+                .map_or(0.0, |(nats, _)| sum(vec![nats.id()])),
+            postgres: self
+                .servers
+                .as_ref()
+                .map_or(0.0, |(_, postgres)| sum(postgres.processes())),
+        }
+    }
+
+    /// Groups with so many members each, all of them different people, of whom so many send.
+    pub(crate) async fn rooms(&self, rooms: usize, members: usize, senders: usize) -> Vec<Room> {
+        let mut made = Vec::with_capacity(rooms);
+        for room in 0..rooms {
+            let names: Vec<_> = (0..members).map(|member| format!("u{room}-{member}")).collect();
+            let others: Vec<_> = names[1..].iter().map(String::as_str).collect();
+            let owner = self.node.client(&names[0]);
+            let id = owner.group(&format!("Room {room}"), &others).await.id;
+            made.push(Room {
+                id,
+                members: names,
+                senders,
+            });
+        }
+        made
+    }
+
+    /// Stops the node and gives every record of its log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) async fn records(&mut self) -> anyhow::Result<Vec<Record>> {
+        self.node.terminate().await;
+        let log: Arc<dyn EventLog> = match &self.servers {
+            None => Arc::new(EmbeddedLog::open(&self.node.folder.data().join("log.db")).await?),
+            Some((nats, _)) => {
+                let cluster = self.node.folder.cluster().context("a cluster")?;
+                let config = JetStreamConfig::new(nats.client().await, cluster.namespace.clone());
+                Arc::new(JetStreamLog::open(config).await?)
+            }
+        };
+        let mut records = Vec::new();
+        for shard in 0..log.shards() {
+            let mut after = 0;
+            loop {
+                let page = log.read(shard, after, 1_000).await?;
+                let Some(last) = page.last() else { break };
+                after = last.sequence;
+                records.extend(page);
+            }
+        }
+        Ok(records)
+    }
+
+    /// A new log with nothing in it, on the same.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) async fn bare_log(&self) -> anyhow::Result<Arc<dyn EventLog>> {
+        Ok(match &self.servers {
+            None => Arc::new(EmbeddedLog::open(&self.node.folder.scratch().join("bare.db")).await?),
+            Some((nats, _)) => {
+                let config = JetStreamConfig::new(nats.client().await, "bare");
+                Arc::new(JetStreamLog::open(config).await?)
+            }
+        })
+    }
+}
+
+impl Cpu {
+    /// What was used since, noted by the name of the process.
+    pub(crate) fn since(self, before: Self) -> impl Iterator<Item = (&'static str, f64)> {
+        [
+            ("CPU s of the node", self.node - before.node),
+            ("CPU s of NATS", self.nats - before.nats),
+            ("CPU s of Postgres", self.postgres - before.postgres),
+        ]
+        .into_iter()
+        .filter(|(_, seconds)| *seconds > 0.0)
+    }
+}

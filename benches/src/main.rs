@@ -1,0 +1,106 @@
+//! `bench`: how fast Verbatim is, beside what bounds it, in the same run on the same machine.
+//!
+//! `cargo run --release -p benches -- all` runs every scenario, `--quick` in a few minutes; a name runs one.
+//! Each runs three times, in turns with its baseline. The load comes from a process of its own: this program
+//! once more, told by its first argument.
+
+mod bare;
+mod deployment;
+mod figures;
+mod latencies;
+mod load;
+mod processes;
+mod scenarios;
+mod socket;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use clap::{Parser, ValueEnum};
+
+use deployment::Mode;
+use figures::Report;
+use scenarios::{Run, SCENARIOS};
+
+/// How fast Verbatim is, beside what bounds it.
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Cli {
+    /// The scenarios to run, or `all`.
+    #[arg(required = true)]
+    scenarios: Vec<String>,
+    /// Short runs and small data: shows that everything works, and roughly how fast.
+    #[arg(long)]
+    quick: bool,
+    /// In which modes.
+    #[arg(long, value_enum, default_value_t = Modes::Both)]
+    mode: Modes,
+    /// Where the figures go as JSON.
+    #[arg(long, default_value = "target/bench.json", value_name = "FILE")]
+    json: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Modes {
+    Embedded,
+    Cluster,
+    Both,
+}
+
+impl Modes {
+    const fn all(self) -> &'static [Mode] {
+        match self {
+            Self::Embedded => &[Mode::Embedded],
+            Self::Cluster => &[Mode::Cluster],
+            Self::Both => &[Mode::Embedded, Mode::Cluster],
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    processes::raise_limits();
+    match std::env::args().nth(1).as_deref() {
+        Some(load::COMMAND) => return load::run().await,
+        Some(bare::COMMAND) => return bare::run().await,
+        _ => {}
+    }
+    let cli = Cli::parse();
+    let all = cli.scenarios.iter().any(|name| name == "all");
+    for name in &cli.scenarios {
+        let known = SCENARIOS.iter().map(|scenario| scenario.name).collect::<Vec<_>>();
+        ensure!(
+            name == "all" || known.contains(&name.as_str()),
+            "there is no scenario {name}: all, or some of {known:?}"
+        );
+    }
+    let mut report = Report::default();
+    for scenario in &SCENARIOS {
+        if !all && !cli.scenarios.iter().any(|name| name == scenario.name) {
+            continue;
+        }
+        for mode in cli.mode.all() {
+            say(&format!("{} ({mode})", scenario.name));
+            let run = Run {
+                mode: *mode,
+                is_quick: cli.quick,
+            };
+            let rows = (scenario.run)(run)
+                .await
+                .with_context(|| format!("{} ({mode})", scenario.name))?;
+            for row in rows {
+                say(&row.line());
+                report.add(scenario.name, *mode, row);
+            }
+        }
+    }
+    say(&report.table());
+    std::fs::write(&cli.json, report.json()?).with_context(|| cli.json.display().to_string())?;
+    say(&format!("as JSON: {}", cli.json.display()));
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,62 @@
+//! The scenarios: what is measured, and beside what. One file each; this is their list.
+
+use std::pin::Pin;
+
+use crate::deployment::Mode;
+use crate::figures::Row;
+
+mod fanout;
+mod idle;
+mod latency;
+mod sends;
+
+/// How a scenario is to be run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// On what.
+    pub(crate) mode: Mode,
+    /// Short, and with little data.
+    pub(crate) is_quick: bool,
+}
+
+impl Run {
+    /// How often each side is measured, in turns.
+    pub(crate) const fn times(self) -> usize {
+        if self.is_quick { 1 } else { 3 }
+    }
+
+    /// How long one measurement takes, in seconds, after a warm-up of a second.
+    pub(crate) const fn seconds(self) -> f64 {
+        if self.is_quick { 2.0 } else { 8.0 }
+    }
+}
+
+type Running = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Row>>>>>;
+
+/// One of them.
+pub(crate) struct Scenario {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// Measures.
+    pub(crate) run: fn(Run) -> Running,
+}
+
+/// All of them, in the order of the report.
+pub(crate) const SCENARIOS: [Scenario; 4] = [
+    Scenario {
+        name: "sends",
+        run: |run| Box::pin(sends::run(run)),
+    },
+    Scenario {
+        name: "latency",
+        run: |run| Box::pin(latency::run(run)),
+    },
+    Scenario {
+        name: "fanout",
+        run: |run| Box::pin(fanout::run(run)),
+    },
+    Scenario {
+        name: "idle",
+        run: |run| Box::pin(idle::run(run)),
+    },
+];
