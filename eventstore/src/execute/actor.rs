@@ -295,11 +295,8 @@ impl<A: Logged> Actor<A> {
         let begun = Instant::now();
         loop {
             let answer = self.ports.log.append(append.clone()).await;
-            match &answer {
-                Ok(_) | Err(AppendError::Conflict | AppendError::TooLarge { .. }) => {
-                    self.shared.silence.ends(self.shard);
-                }
-                Err(_) => self.shared.silence.lasts(self.shard, begun),
+            if matches!(answer, Ok(_) | Err(AppendError::Conflict)) {
+                self.shared.silence.ends(self.shard);
             }
             match answer {
                 Ok(appended) => return Ok(Appending::At(appended.sequence)),
@@ -310,6 +307,7 @@ impl<A: Logged> Actor<A> {
                 }
                 Err(AppendError::Unknown(what) | AppendError::Unavailable(what)) => {
                     unknown = true;
+                    self.shared.silence.lasts(self.shard, begun);
                     tracing::warn!(stream = %self.stream, reason = %what, "outcome unknown, sent again");
                     pause = rest(pause).await;
                 }

@@ -214,7 +214,7 @@ impl Cluster {
         loop {
             let node = self.any();
             match node.execute(stream, actor, Some(named), message(name)).await {
-                Err(ExecuteError::Unavailable(_) | ExecuteError::Overloaded) => {
+                Err(ExecuteError::Unavailable(_) | ExecuteError::LogAway | ExecuteError::Overloaded) => {
                     self.doubted.fetch_add(1, SeqCst);
                     self.chance.pause().await;
                 }
@@ -256,7 +256,9 @@ async fn nameless_client(
         let node = cluster.any();
         match node.send(&stream, &actor, &text).await {
             Ok(done) => told.push((text, Some(done.position().sequence))),
-            Err(ExecuteError::Unavailable(_) | ExecuteError::Overloaded) => told.push((text, None)),
+            Err(ExecuteError::Unavailable(_) | ExecuteError::LogAway | ExecuteError::Overloaded) => {
+                told.push((text, None))
+            }
             Err(error) => panic!("{error}"),
         }
         cluster.chance.pause().await;
@@ -280,7 +282,9 @@ async fn guest(cluster: Arc<Cluster>, stream: Stream, rounds: usize) {
                 .await
             {
                 Ok(_) => break,
-                Err(ExecuteError::Unavailable(_) | ExecuteError::Overloaded) => cluster.chance.pause().await,
+                Err(ExecuteError::Unavailable(_) | ExecuteError::LogAway | ExecuteError::Overloaded) => {
+                    cluster.chance.pause().await
+                }
                 Err(error) => panic!("{error}"),
             }
         }

@@ -102,7 +102,7 @@ async fn keys_that_are_away_are_no_damage() {
     node.send(&stream, "ann", "one").await.unwrap();
     keys.away.store(true, SeqCst);
     // A key that was never used here, for writing; then a stream that was never opened here, for reading.
-    let unavailable = |result| matches!(result, Err(ExecuteError::Unavailable(_)));
+    let unavailable = |result| matches!(result, Err(ExecuteError::KeysAway(_)));
     assert!(unavailable(node.send(&stream, "bob", "two").await));
     let cold = World::on(world.log.clone(), keys.clone());
     assert!(unavailable(cold.node().send(&stream, "ann", "two").await));

@@ -17,7 +17,14 @@ const ARROW: [(&str, &[&str]); 7] = [
     ),
     (
         "benches",
-        &["domain", "eventstore", "projections", "search-indexer", "api", "tests"],
+        &[
+            "domain",
+            "eventstore",
+            "projections",
+            "search-indexer",
+            "api",
+            "tests",
+        ],
     ),
 ];
 
