@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use eventstore::execute::Outcome;
+use eventstore::execute::{ExecuteError, Outcome};
 use tokio::time::Instant;
 
+use super::history::History;
 use super::logs::Watched;
 use super::world::{Node, World, conversation, tag};
 
@@ -64,6 +65,44 @@ async fn a_database_that_hangs_is_waited_for_once_and_not_by_everyone() {
     node.send_many(&conversation(0), "ann", 300).await;
     assert_eq!(send_named(&node, 0, "first").await, first);
     assert!(world.facts.asked.load(SeqCst) >= asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_silent_is_waited_for_by_few_and_not_by_everyone() {
+    let world = World::in_memory();
+    let log = Watched::new(world.log.clone());
+    let node = world.node_on(log.clone());
+    for n in 0..50 {
+        node.found(&conversation(n), &["ann"]).await;
+    }
+    log.silent.store(true, SeqCst);
+    let waiting = node.clone();
+    let first = tokio::spawn(async move { waiting.send(&conversation(0), "ann", "hello").await });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // One is let through, to see whether the silence is over.
+    let waiting = node.clone();
+    let second = tokio::spawn(async move { waiting.send(&conversation(1), "ann", "hello").await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let start = Instant::now();
+    for n in 2..50 {
+        let refused = node.send(&conversation(n), "ann", "hello").await;
+        assert_eq!(refused, Err(ExecuteError::LogAway));
+    }
+    assert!(
+        start.elapsed() < Duration::from_millis(10),
+        "nobody waits any more"
+    );
+    let first = first.await.unwrap();
+    assert!(matches!(first, Err(ExecuteError::Unavailable(_))), "{first:?}");
+
+    // It answers, and what waited is there; nothing that was refused is.
+    log.silent.store(false, SeqCst);
+    second.await.unwrap().unwrap();
+    for n in 0..50 {
+        node.send(&conversation(n), "ann", "hello again").await.unwrap();
+        let history = History::of(&world, &conversation(n)).await;
+        assert_eq!(history.texts().len(), if n < 2 { 2 } else { 1 });
+    }
 }
 
 #[tokio::test]

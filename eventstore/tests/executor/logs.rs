@@ -1,6 +1,6 @@
 //! Logs for tests: one in memory, and one in front of another that counts, holds back and intervenes.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -23,6 +23,8 @@ pub(super) struct Watched {
     pub(super) conflicts: AtomicU64,
     /// Whoever holds this for writing holds back every append.
     pub(super) gate: Arc<RwLock<()>>,
+    /// Appends do not arrive, and it is not known that they did not.
+    pub(super) silent: AtomicBool,
     /// So many of the next stream reads find nothing, as if a follower of the log's leader answered.
     pub(super) blind_reads: AtomicU64,
     interlude: Mutex<Option<BoxFuture<'static, ()>>>,
@@ -37,6 +39,7 @@ impl Watched {
             appends: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
             gate: Arc::default(),
+            silent: AtomicBool::new(false),
             blind_reads: AtomicU64::new(0),
             interlude: Mutex::default(),
         })
@@ -60,6 +63,9 @@ impl EventLog for Watched {
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.appends.fetch_add(1, SeqCst);
+        if self.silent.load(SeqCst) {
+            return Err(AppendError::Unknown("silent on purpose".to_owned()));
+        }
         let gate = self.gate.read().await;
         let outcome = self.log.append(append).await;
         drop(gate);

