@@ -58,3 +58,20 @@ async fn the_nodes_are_configured_with_variables_that_there_are() {
         assert!(is_there, "{variable} is none of {help}");
     }
 }
+
+/// A member of the workspace that the image's build does not see is one that it fails without.
+#[test]
+fn the_image_is_built_from_all_of_the_workspace() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .manifest_path(format!("{root}/Cargo.toml"))
+        .no_deps()
+        .exec()
+        .unwrap();
+    let seen = std::fs::read_to_string(format!("{root}/.dockerignore")).unwrap();
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.parent().unwrap().file_name().unwrap();
+        let is_seen = seen.lines().any(|line| line == format!("!{folder}"));
+        assert!(is_seen, ".dockerignore hides {folder}");
+    }
+}
