@@ -18,7 +18,6 @@ use domain::conversation::Conversation;
 use domain::{Timestamp, UserId};
 use rand::RngExt;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::codec::Codec;
 use crate::envelope::{CommandTag, Logged, Trace};
@@ -35,6 +34,7 @@ mod lane;
 mod patience;
 mod plan;
 mod registry;
+mod silence;
 mod turns;
 
 #[cfg(test)]
@@ -43,13 +43,10 @@ mod tests;
 pub use lane::{Marked, ReadMarks};
 use patience::Stores;
 use registry::Registry;
+use silence::Silence;
 
 /// How long a command is waited for before its outcome is given up as unknown.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// An append that has waited for so long says that its shard is away: new commands are refused at once, but for
-/// one now and then, until an append to it is answered.
-const SILENT_MS: u64 = 2_000;
-const TRIED_EVERY_MS: u64 = 1_000;
 /// The first pause before something is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -136,8 +133,8 @@ pub enum ExecuteError<E> {
     /// Too much is waiting already.
     #[error("too many commands are waiting")]
     Overloaded,
-    /// The log, the keys or the read model are away. When the log was lost in the middle, the outcome
-    /// is unknown: repeat the command with the same client id.
+    /// The log or the read model is away. When the log was lost in the middle, the outcome is unknown:
+    /// repeat the command with the same client id.
     #[error("the command could not be carried out: {0}")]
     Unavailable(String),
     /// The log has not answered others for a while. The command was not begun.
@@ -203,71 +200,6 @@ struct Shared {
     /// Appends that met another node's.
     conflicts: Arc<AtomicU64>,
     silence: Silence,
-}
-
-/// Which shards have not answered appends for a while.
-#[derive(Clone)]
-struct Silence {
-    start: Instant,
-    shards: Arc<[Silent]>,
-}
-
-/// In milliseconds after the start.
-#[derive(Default)]
-struct Silent {
-    /// Since when no append was answered although one waits; 0 when none waits in vain.
-    since: AtomicU64,
-    /// When a command was last let through all the same.
-    tried: AtomicU64,
-}
-
-impl Silence {
-    fn new(shards: u16) -> Self {
-        Self {
-            start: Instant::now(),
-            shards: (0..shards).map(|_| Silent::default()).collect(),
-        }
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        let millis = at.saturating_duration_since(self.start).as_millis();
-        u64::try_from(millis).unwrap_or(u64::MAX).max(1)
-    }
-
-    /// An append that was begun then has no answer still.
-    fn lasts(&self, shard: u16, begun: Instant) {
-        if let Some(silent) = self.shards.get(usize::from(shard)) {
-            let begun = self.millis(begun);
-            let _ = silent
-                .since
-                .compare_exchange(0, begun, Ordering::Relaxed, Ordering::Relaxed);
-        }
-    }
-
-    /// An append was answered.
-    fn ends(&self, shard: u16) {
-        if let Some(silent) = self.shards.get(usize::from(shard)) {
-            silent.since.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether a command is to be refused. Now and then one is not: its append tells when the silence is over.
-    fn refuses(&self, shard: u16) -> bool {
-        let Some(silent) = self.shards.get(usize::from(shard)) else {
-            return false;
-        };
-        let since = silent.since.load(Ordering::Relaxed);
-        let now = self.millis(Instant::now());
-        if since == 0 || now < since.saturating_add(SILENT_MS) {
-            return false;
-        }
-        let tried = silent.tried.load(Ordering::Relaxed);
-        now < tried.saturating_add(TRIED_EVERY_MS)
-            || silent
-                .tried
-                .compare_exchange(tried, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
-    }
 }
 
 /// Waits about this long, and returns twice as long for the next time.
