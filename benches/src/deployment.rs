@@ -16,6 +16,7 @@ use tests::{Folder, TestServer};
 
 use crate::load::Room;
 use crate::processes;
+use crate::seed::Seed;
 
 /// What a node stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -53,20 +54,34 @@ pub(crate) struct Cpu {
 impl Deployment {
     /// Starts one with nothing in it.
     pub(crate) async fn start(mode: Mode) -> Self {
-        match mode {
-            Mode::Embedded => Self {
-                node: TestServer::start_on(Folder::of(None)).await,
-                servers: None,
-            },
-            Mode::Cluster => {
-                let (nats, postgres) = tokio::join!(NatsServer::start(), PostgresServer::start());
-                let cluster = Cluster::on(nats.url(), postgres.url());
-                Self {
-                    node: TestServer::start_on(Folder::of(Some(cluster))).await,
-                    servers: Some((nats, postgres)),
-                }
-            }
+        let (folder, servers) = Self::prepare(mode).await;
+        let node = TestServer::start_on(folder).await;
+        Self { node, servers }
+    }
+
+    /// Starts one that has taken this data in, and says which conversations there are.
+    ///
+    /// # Errors
+    /// When the data cannot be written.
+    pub(crate) async fn start_with(mode: Mode, seed: Seed) -> anyhow::Result<(Self, Vec<Room>)> {
+        let (folder, servers) = Self::prepare(mode).await;
+        let files = seed.write(folder.scratch())?;
+        let rooms = seed.rooms(&files)?;
+        folder.import(&files).await.succeeded();
+        for file in files {
+            std::fs::remove_file(file)?;
         }
+        let node = TestServer::start_on(folder).await;
+        Ok((Self { node, servers }, rooms))
+    }
+
+    async fn prepare(mode: Mode) -> (Folder, Option<(NatsServer, PostgresServer)>) {
+        let servers = match mode {
+            Mode::Embedded => None,
+            Mode::Cluster => Some(tokio::join!(NatsServer::start(), PostgresServer::start())),
+        };
+        let on = |(nats, postgres): &(NatsServer, PostgresServer)| Cluster::on(nats.url(), postgres.url());
+        (Folder::of(servers.as_ref().map(on)), servers)
     }
 
     /// CPU seconds of each process so far.

@@ -11,6 +11,7 @@ mod latencies;
 mod load;
 mod processes;
 mod scenarios;
+mod seed;
 mod socket;
 
 use std::path::PathBuf;

@@ -6,25 +6,31 @@ use crate::bare::Bare;
 use crate::deployment::Deployment;
 use crate::figures::{Aim, Row};
 use crate::load::{Pace, Plan};
+use crate::seed::Seed;
 use crate::socket::Socket;
 
 pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
-    // A conversation is made with a thousand members at most, and there is no way yet to add more.
-    let sizes: &[usize] = if run.is_quick { &[200] } else { &[1_000] };
+    let sizes: &[usize] = if run.is_quick { &[200] } else { &[1_000, 5_000] };
     let mut rows = Vec::new();
     for size in sizes {
         let mut row = Row::new(format!("deliveries/s to {size} members"), Aim::Part(0.7));
         for _ in 0..run.times() {
-            let mut deployment = Deployment::start(run.mode).await;
+            let seed = Seed {
+                conversations: 1,
+                messages: *size,
+                members: *size,
+                shared: 0,
+            };
+            let (mut deployment, mut rooms) = Deployment::start_with(run.mode, seed).await?;
+            rooms[0].senders = 1;
             let mut plan = Plan {
                 servers: vec![deployment.node.address().to_owned()],
                 secret: deployment.node.folder.secret(),
-                rooms: deployment.rooms(1, *size, 1).await,
+                rooms,
                 pace: Pace::InFlight(4),
                 warm_up: 1.0,
                 seconds: run.seconds(),
             };
-            deployment.node.settled().await;
             let frame_bytes = frame_bytes(&deployment, &plan).await?;
             row.note("bytes of a frame", crate::load::to_f64(frame_bytes as u64));
             let before = deployment.cpu();
