@@ -17,10 +17,12 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::recent::Recent;
 use crate::log::{Append, AppendError, Appended, Epoch, EventLog, MAX_COMMIT_BYTES, ReadError, Record};
 use crate::subject::Stream;
 
 mod live;
+mod recent;
 mod writer;
 
 /// The one shard of this log.
@@ -50,13 +52,21 @@ pub enum OpenError {
     Epoch,
 }
 
+/// What it takes to read the log. Clones share it.
+#[derive(Clone, Debug)]
+struct Reading {
+    readers: SqlitePool,
+    /// The newest record.
+    end: watch::Receiver<u64>,
+    recent: Recent,
+}
+
 /// The log of an embedded node.
 #[derive(Debug)]
 pub struct EmbeddedLog {
     epoch: Epoch,
-    readers: SqlitePool,
+    reading: Reading,
     queue: mpsc::Sender<writer::Request>,
-    end: watch::Receiver<u64>,
     closing: CancellationToken,
     writing: Mutex<Option<JoinHandle<()>>>,
 }
@@ -78,13 +88,17 @@ impl EmbeddedLog {
             .await?;
         let (queue, requests) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
-        let writer = writer::Writer::new(connection, end);
+        let recent = Recent::default();
+        let writer = writer::Writer::new(connection, end, recent.clone()).await?;
         let writing = tokio::spawn(writer.run(requests, closing.clone()));
         Ok(Self {
             epoch,
-            readers,
+            reading: Reading {
+                readers,
+                end: end_seen,
+                recent,
+            },
             queue,
-            end: end_seen,
             closing,
             writing: Mutex::new(Some(writing)),
         })
@@ -95,7 +109,7 @@ impl EmbeddedLog {
     /// leave a write-ahead log beside the file.
     pub async fn close(&self) {
         // The writer closes last: connections that close at the same time leave the folding to each other.
-        self.readers.close().await;
+        self.reading.readers.close().await;
         self.closing.cancel();
         if let Some(writing) = self.writing.lock().await.take()
             && let Err(error) = writing.await
@@ -119,10 +133,6 @@ impl EmbeddedLog {
             .await?;
         connection.close().await?;
         Ok(epoch)
-    }
-
-    async fn page(&self, page: Page<'_>) -> Result<Vec<Record>, ReadError> {
-        read_page(&self.readers, page).await
     }
 }
 
@@ -167,51 +177,58 @@ struct Page<'a> {
     limit: usize,
 }
 
-async fn read_page(readers: &SqlitePool, page: Page<'_>) -> Result<Vec<Record>, ReadError> {
-    let after = i64::try_from(page.after).unwrap_or(i64::MAX);
-    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    let query = match page.stream {
-        Some(stream) => sqlx::query(
-            "SELECT r.sequence, r.payload FROM records r
+impl Reading {
+    async fn page(&self, page: Page<'_>) -> Result<Vec<Record>, ReadError> {
+        if page.stream.is_none()
+            && let Some(records) = self.recent.after(page.after, page.limit)
+        {
+            return Ok(records);
+        }
+        let after = i64::try_from(page.after).unwrap_or(i64::MAX);
+        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+        let query = match page.stream {
+            Some(stream) => sqlx::query(
+                "SELECT r.sequence, r.payload FROM records r
              WHERE r.stream_id = (SELECT stream_id FROM streams WHERE subject = ?1) AND r.sequence > ?2
              ORDER BY r.sequence LIMIT ?3",
-        )
-        .bind(stream.subject()),
-        None => sqlx::query(
-            "SELECT r.sequence, r.payload, s.subject FROM records r JOIN streams s USING (stream_id)
+            )
+            .bind(stream.subject()),
+            None => sqlx::query(
+                "SELECT r.sequence, r.payload, s.subject FROM records r JOIN streams s USING (stream_id)
              WHERE ?1 AND r.sequence > ?2 ORDER BY r.sequence LIMIT ?3",
-        )
-        .bind(true),
-    };
-    let mut rows = query.bind(after).bind(limit).fetch(readers);
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    while let Some(row) = rows.next().await {
-        let row = row.map_err(away)?;
-        let sequence = row.try_get::<i64, _>(0).map_err(away)?.cast_unsigned();
-        let payload: Vec<u8> = row.try_get(1).map_err(away)?;
-        let stream = match page.stream {
-            Some(stream) => stream.clone(),
-            None => {
-                let subject: &str = row.try_get(2).map_err(away)?;
-                Stream::parse(subject).map_err(|error| ReadError::Damaged {
-                    sequence,
-                    detail: error.to_string(),
-                })?
-            }
+            )
+            .bind(true),
         };
-        bytes += payload.len();
-        records.push(Record {
-            shard: SHARD,
-            sequence,
-            stream,
-            payload: payload.into(),
-        });
-        if bytes >= PAGE_BYTES {
-            break;
+        let mut rows = query.bind(after).bind(limit).fetch(&self.readers);
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(away)?;
+            let sequence = row.try_get::<i64, _>(0).map_err(away)?.cast_unsigned();
+            let payload: Vec<u8> = row.try_get(1).map_err(away)?;
+            let stream = match page.stream {
+                Some(stream) => stream.clone(),
+                None => {
+                    let subject: &str = row.try_get(2).map_err(away)?;
+                    Stream::parse(subject).map_err(|error| ReadError::Damaged {
+                        sequence,
+                        detail: error.to_string(),
+                    })?
+                }
+            };
+            bytes += payload.len();
+            records.push(Record {
+                shard: SHARD,
+                sequence,
+                stream,
+                payload: payload.into(),
+            });
+            if bytes >= PAGE_BYTES {
+                break;
+            }
         }
+        Ok(records)
     }
-    Ok(records)
 }
 
 #[allow(
@@ -256,74 +273,81 @@ impl EventLog for EmbeddedLog {
              WHERE stream_id = (SELECT stream_id FROM streams WHERE subject = ?1)",
         )
         .bind(stream.subject())
-        .fetch_one(&self.readers)
+        .fetch_one(&self.reading.readers)
         .await
         .map_err(away)?;
         Ok(head.cast_unsigned())
     }
 
     async fn read_stream(&self, stream: &Stream, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
-        self.page(Page {
-            stream: Some(stream),
-            after,
-            limit,
-        })
-        .await
+        self.reading
+            .page(Page {
+                stream: Some(stream),
+                after,
+                limit,
+            })
+            .await
     }
 
     async fn read(&self, shard: u16, after: u64, limit: usize) -> Result<Vec<Record>, ReadError> {
         if shard != SHARD {
             return Ok(Vec::new());
         }
-        self.page(Page {
-            stream: None,
-            after,
-            limit,
-        })
-        .await
+        self.reading
+            .page(Page {
+                stream: None,
+                after,
+                limit,
+            })
+            .await
     }
 
     async fn end(&self, _shard: u16) -> Result<u64, ReadError> {
-        Ok(*self.end.borrow())
+        Ok(*self.reading.end.borrow())
     }
 
     fn follow(&self, shard: u16, after: u64) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
         if shard != SHARD {
             return futures::stream::pending().boxed();
         }
-        follow(self.readers.clone(), self.end.clone(), after)
+        self.reading.clone().follow(after)
     }
 }
 
-/// What [`EventLog::follow`] says, of the one shard.
-fn follow(
-    readers: SqlitePool,
-    end: watch::Receiver<u64>,
-    after: u64,
-) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
-    futures::stream::unfold(Some((readers, end, after)), |state| async move {
-        let (readers, mut end, after) = state?;
-        loop {
-            // Marked as seen before reading: what is appended meanwhile wakes the wait below.
-            end.mark_unchanged();
-            let page = Page {
-                stream: None,
-                after,
-                limit: FOLLOW_PAGE,
-            };
-            match read_page(&readers, page).await {
-                Ok(page) => {
-                    if let Some(last) = page.last() {
-                        let after = last.sequence;
-                        return Some((Ok(page), Some((readers, end, after))));
+impl Reading {
+    /// What [`EventLog::follow`] says, of the one shard.
+    fn follow(self, after: u64) -> BoxStream<'static, Result<Vec<Record>, ReadError>> {
+        futures::stream::unfold(Some((self, after)), |state| async move {
+            let (mut reading, after) = state?;
+            loop {
+                // Marked as seen before reading: what is appended meanwhile wakes the wait below.
+                reading.end.mark_unchanged();
+                let page = Page {
+                    stream: None,
+                    after,
+                    limit: FOLLOW_PAGE,
+                };
+                // Beyond the end there is nothing to look for.
+                let is_behind = after < *reading.end.borrow();
+                let page = if is_behind {
+                    reading.page(page).await
+                } else {
+                    Ok(Vec::new())
+                };
+                match page {
+                    Ok(page) => {
+                        if let Some(last) = page.last() {
+                            let after = last.sequence;
+                            return Some((Ok(page), Some((reading, after))));
+                        }
                     }
+                    Err(error) => return Some((Err(error), None)),
                 }
-                Err(error) => return Some((Err(error), None)),
+                if reading.end.changed().await.is_err() {
+                    return Some((Err(ReadError::Unavailable("the log is closed".to_owned())), None));
+                }
             }
-            if end.changed().await.is_err() {
-                return Some((Err(ReadError::Unavailable("the log is closed".to_owned())), None));
-            }
-        }
-    })
-    .boxed()
+        })
+        .boxed()
+    }
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{EmbeddedLog, FOLLOW_PAGE, Page, SHARD, follow, read_page};
+use super::{EmbeddedLog, FOLLOW_PAGE, Page, Reading, SHARD};
 use crate::live::{Listening, Live, LiveFeed, LiveLog};
 use crate::log::{ReadError, Record};
 use crate::subject::Stream;
@@ -24,11 +23,10 @@ impl LiveLog for EmbeddedLog {
         if shard != SHARD {
             return Err(ReadError::Unavailable(format!("the log has no shard {shard}")));
         }
-        let begins = *self.end.borrow();
+        let begins = *self.reading.end.borrow();
         Ok(Box::new(Feed {
-            readers: self.readers.clone(),
-            end: self.end.clone(),
-            following: follow(self.readers.clone(), self.end.clone(), begins),
+            reading: self.reading.clone(),
+            following: self.reading.clone().follow(begins),
             listening: Listening::from(begins),
             health: watch::Sender::new(None),
         }))
@@ -41,8 +39,7 @@ impl LiveLog for EmbeddedLog {
 }
 
 struct Feed {
-    readers: SqlitePool,
-    end: watch::Receiver<u64>,
+    reading: Reading,
     following: BoxStream<'static, Result<Vec<Record>, ReadError>>,
     listening: Listening,
     health: watch::Sender<Option<String>>,
@@ -61,7 +58,7 @@ impl LiveFeed for Feed {
     async fn listen(&mut self, streams: Vec<Stream>, since: u64) -> Result<(), ReadError> {
         let new = self.listening.unknown(streams);
         // What is newer comes by following, which is nowhere beyond this.
-        let end = *self.end.borrow();
+        let end = *self.reading.end.borrow();
         let wanted: HashSet<&Stream> = new.iter().collect();
         let (mut after, mut records) = (since, Vec::new());
         while !wanted.is_empty() && after < end {
@@ -70,7 +67,7 @@ impl LiveFeed for Feed {
                 after,
                 limit: FOLLOW_PAGE,
             };
-            let page = read_page(&self.readers, page).await?;
+            let page = self.reading.page(page).await?;
             let Some(last) = page.last() else { break };
             after = last.sequence;
             records.extend(
@@ -104,7 +101,7 @@ impl LiveFeed for Feed {
                 None => "the follower has ended".to_owned(),
             };
             self.health.send_replace(Some(reason));
-            self.following = follow(self.readers.clone(), self.end.clone(), self.listening.verified());
+            self.following = self.reading.clone().follow(self.listening.verified());
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -8,7 +8,10 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::log::{Append, AppendError, Appended, Expected};
+use super::SHARD;
+use super::recent::Recent;
+use crate::log::{Append, AppendError, Appended, Expected, Record};
+use crate::subject::Stream;
 
 /// The most appends that become one transaction.
 const BATCH_APPENDS: usize = 512;
@@ -18,8 +21,6 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const KNOWN_STREAMS: usize = 100_000;
 /// Commits whose repeat is recognised without looking at the log.
 const KNOWN_COMMITS: usize = 16_384;
-/// Rows of the largest multi-row insert; smaller ones have half as many, and so on.
-const INSERT_ROWS: usize = 64;
 
 /// An append that waits for the writer.
 pub(super) struct Request {
@@ -33,31 +34,37 @@ struct KnownStream {
     head: u64,
 }
 
-/// A record that is about to be inserted.
-struct Row {
-    sequence: u64,
-    stream_id: i64,
-    payload: Bytes,
-}
-
 pub(super) struct Writer {
     connection: SqliteConnection,
     end: watch::Sender<u64>,
-    streams: HashMap<String, KnownStream>,
+    recent: Recent,
+    streams: HashMap<Stream, KnownStream>,
+    last_stream: i64,
     /// The sequences of recent commits by stream and id, with the order in which to forget them.
     commits: HashMap<(i64, CommitId), u64>,
     commit_order: VecDeque<(i64, CommitId)>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection, end: watch::Sender<u64>) -> Self {
-        Self {
+    /// A writer that goes on where the file ends.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) async fn new(
+        mut connection: SqliteConnection,
+        end: watch::Sender<u64>,
+        recent: Recent,
+    ) -> Result<Self, sqlx::Error> {
+        let last_stream = last_stream(&mut connection).await?;
+        Ok(Self {
             connection,
             end,
+            recent,
             streams: HashMap::new(),
+            last_stream,
             commits: HashMap::new(),
             commit_order: VecDeque::new(),
-        }
+        })
     }
 
     /// Runs until the log is closed or every handle of it is gone, and every accepted append is answered.
@@ -96,14 +103,7 @@ impl Writer {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 tracing::error!(%error, "a transaction of the log failed");
-                // What is remembered may be ahead of what is stored.
-                self.streams.clear();
-                self.commits.clear();
-                self.commit_order.clear();
-                // So may what is stored: a transaction can fail and be there all the same.
-                if let Ok(last) = super::last_sequence(&mut self.connection).await {
-                    self.end.send_replace(last);
-                }
+                self.start_over().await;
                 vec![Err(AppendError::Unknown(error.to_string())); appends.len()]
             }
         };
@@ -113,17 +113,33 @@ impl Writer {
         }
     }
 
+    /// After a transaction that failed: what is remembered may be ahead of what is stored. So may what is
+    /// stored: a transaction can fail and be there all the same.
+    async fn start_over(&mut self) {
+        // Fails when the transaction has ended, and that is as well.
+        let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        self.streams.clear();
+        self.commits.clear();
+        self.commit_order.clear();
+        self.recent.clear();
+        if let Ok(last) = last_stream(&mut self.connection).await {
+            self.last_stream = last;
+        }
+        if let Ok(last) = super::last_sequence(&mut self.connection).await {
+            self.end.send_replace(last);
+        }
+    }
+
     /// Writes those appends whose expectations hold, in order, in one transaction.
     async fn write(&mut self, appends: &[Append]) -> Result<Vec<Result<Appended, AppendError>>, sqlx::Error> {
-        let subjects: Vec<_> = appends.iter().map(|append| append.stream.subject()).collect();
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        learn_streams(&mut transaction, &mut self.streams, &subjects).await?;
+        learn_streams(&mut self.connection, &mut self.streams, appends).await?;
         let mut last = *self.end.borrow();
+        let mut created = Vec::new();
         let mut rows = Vec::with_capacity(appends.len());
-        let mut fresh = Vec::with_capacity(appends.len());
+        let mut records = Vec::with_capacity(appends.len());
         let mut outcomes = Vec::with_capacity(appends.len());
-        for (append, subject) in appends.iter().zip(subjects) {
-            let known = self.streams.get(&subject).copied();
+        for append in appends {
+            let known = self.streams.get(&append.stream).copied();
             let repeated = known.and_then(|stream| self.commits.get(&(stream.id, append.commit_id)));
             if let Some(sequence) = repeated {
                 outcomes.push(Ok(Appended { sequence: *sequence }));
@@ -134,30 +150,39 @@ impl Writer {
                 outcomes.push(Err(AppendError::Conflict));
                 continue;
             }
-            let id = match known {
-                Some(stream) => stream.id,
-                None => create_stream(&mut transaction, &subject).await?,
-            };
+            let id = known.map_or_else(
+                || {
+                    self.last_stream += 1;
+                    created.push((self.last_stream, append.stream.subject()));
+                    self.last_stream
+                },
+                |stream| stream.id,
+            );
             last += 1;
-            rows.push(Row {
+            rows.push((last, id, append.payload.clone()));
+            records.push(Record {
+                shard: SHARD,
                 sequence: last,
-                stream_id: id,
+                stream: append.stream.clone(),
                 payload: append.payload.clone(),
             });
-            self.streams.insert(subject, KnownStream { id, head: last });
+            let stream = KnownStream { id, head: last };
+            self.streams.insert(append.stream.clone(), stream);
             self.commits.insert((id, append.commit_id), last);
-            fresh.push((id, append.commit_id));
+            self.commit_order.push_back((id, append.commit_id));
             outcomes.push(Ok(Appended { sequence: last }));
         }
-        insert(&mut transaction, rows).await?;
-        transaction.commit().await?;
-        self.end.send_replace(last);
-        self.remember(fresh);
+        if !rows.is_empty() {
+            insert(&mut self.connection, created, rows).await?;
+            self.recent.extend(records);
+            self.end.send_replace(last);
+            self.forget();
+        }
         Ok(outcomes)
     }
 
-    fn remember(&mut self, commits: Vec<(i64, CommitId)>) {
-        self.commit_order.extend(commits);
+    /// Forgets what is too much to remember.
+    fn forget(&mut self) {
         while self.commit_order.len() > KNOWN_COMMITS {
             if let Some(oldest) = self.commit_order.pop_front() {
                 self.commits.remove(&oldest);
@@ -169,66 +194,91 @@ impl Writer {
     }
 }
 
-/// Looks up the heads of streams that are not remembered, all at once.
+async fn last_stream(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT coalesce(max(stream_id), 0) FROM streams")
+        .fetch_one(connection)
+        .await
+}
+
+/// Looks up the heads of streams that are not remembered, all at once. Nobody else writes, so that what is
+/// found stays true.
 async fn learn_streams(
     connection: &mut SqliteConnection,
-    known: &mut HashMap<String, KnownStream>,
-    subjects: &[String],
+    known: &mut HashMap<Stream, KnownStream>,
+    appends: &[Append],
 ) -> Result<(), sqlx::Error> {
-    let unknown: Vec<_> = subjects
+    let unknown = appends
         .iter()
-        .filter(|subject| !known.contains_key(*subject))
+        .filter(|append| !known.contains_key(&append.stream));
+    let unknown: HashMap<_, _> = unknown
+        .map(|append| (append.stream.subject(), &append.stream))
         .collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    let unknown = serde_json::to_string(&unknown).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let asked = serde_json::to_string(&unknown.keys().collect::<Vec<_>>())
+        .map_err(|error| sqlx::Error::Encode(error.into()))?;
     let rows: Vec<(String, i64, i64)> = sqlx::query_as(
         "SELECT s.subject, s.stream_id,
                 (SELECT coalesce(max(r.sequence), 0) FROM records r WHERE r.stream_id = s.stream_id)
          FROM json_each(?1) j JOIN streams s ON s.subject = j.value",
     )
-    .bind(unknown)
+    .bind(asked)
     .fetch_all(connection)
     .await?;
     for (subject, id, head) in rows {
-        known.insert(
-            subject,
-            KnownStream {
-                id,
-                head: head.cast_unsigned(),
-            },
-        );
+        if let Some(stream) = unknown.get(&subject) {
+            let head = head.cast_unsigned();
+            known.insert((*stream).clone(), KnownStream { id, head });
+        }
     }
     Ok(())
 }
 
-async fn create_stream(connection: &mut SqliteConnection, subject: &str) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("INSERT INTO streams (subject) VALUES (?1) RETURNING stream_id")
-        .bind(subject)
-        .fetch_one(connection)
-        .await
-}
-
-/// Inserts records with as few statements as there are bits in their number: a statement costs more
-/// than a row, and each size is prepared once.
-async fn insert(connection: &mut SqliteConnection, rows: Vec<Row>) -> Result<(), sqlx::Error> {
-    let mut rows = rows.into_iter();
-    let mut size = INSERT_ROWS;
-    while rows.len() > 0 {
-        while size > rows.len() {
-            size /= 2;
-        }
-        let values = vec!["(?, ?, ?)"; size].join(", ");
-        let statement = format!("INSERT INTO records (sequence, stream_id, payload) VALUES {values}");
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for row in rows.by_ref().take(size) {
-            query = query
-                .bind(row.sequence.cast_signed())
-                .bind(row.stream_id)
-                .bind(row.payload.to_vec());
-        }
-        query.execute(&mut *connection).await?;
+/// Inserts new streams and records in a transaction of their own. All of it is one text, because what is
+/// asked of the connection costs a change of threads each time; it has a place for every row and, so that
+/// there are few such texts to prepare, for more: what is not bound is NULL, and left out.
+async fn insert(
+    connection: &mut SqliteConnection,
+    streams: Vec<(i64, String)>,
+    rows: Vec<(u64, i64, Bytes)>,
+) -> Result<(), sqlx::Error> {
+    let mut text = "BEGIN IMMEDIATE; ".to_owned();
+    let mut places = 0;
+    let mut values = |rows: usize, columns: usize| {
+        let row = |_| {
+            let row: Vec<_> = (0..columns)
+                .map(|column| format!("?{}", places + column + 1))
+                .collect();
+            places += columns;
+            format!("({})", row.join(", "))
+        };
+        (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    };
+    let records = values(rows.len().next_power_of_two(), 3);
+    if !streams.is_empty() {
+        let streams = values(streams.len(), 2);
+        text += &format!("INSERT INTO streams (stream_id, subject) VALUES {streams}; ");
     }
+    text += &format!(
+        "INSERT INTO records (sequence, stream_id, payload)
+         SELECT * FROM (VALUES {records}) WHERE column1 IS NOT NULL; COMMIT"
+    );
+    let unused = rows.len().next_power_of_two() - rows.len();
+    let is_usual = streams.is_empty();
+    let mut query = sqlx::query(AssertSqlSafe(text)).persistent(is_usual);
+    for (sequence, stream, payload) in rows {
+        query = query
+            .bind(sequence.cast_signed())
+            .bind(stream)
+            .bind(Vec::from(payload));
+    }
+    for _ in 0..unused {
+        query = query.bind(None::<i64>).bind(None::<i64>).bind(None::<Vec<u8>>);
+    }
+    for (stream, subject) in streams {
+        query = query.bind(stream).bind(subject);
+    }
+    query.execute(connection).await?;
     Ok(())
 }
