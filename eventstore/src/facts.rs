@@ -25,6 +25,16 @@ pub struct Facts {
     pub commands: HashMap<CommandId, CommandFact>,
 }
 
+/// The ids of all commands of a stream, out of one snapshot of the database.
+#[derive(Clone, Debug, Default)]
+pub struct CommandIds {
+    /// The checkpoint of the stream's shard in that snapshot.
+    pub checkpoint: u64,
+    /// Those carried out at or below the checkpoint and not forgotten yet; `None` when they are more than
+    /// were asked for.
+    pub ids: Option<Vec<CommandId>>,
+}
+
 /// The facts are away.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the read model is unavailable: {0}")]
@@ -43,4 +53,15 @@ pub trait FactStore: Send + Sync + 'static {
         stream: &Stream,
         commands: &[CommandId],
     ) -> Result<Facts, FactsUnavailable>;
+
+    /// The ids of all commands of one stream, if they are not more than this.
+    ///
+    /// # Errors
+    /// [`FactsUnavailable`] when the database is away.
+    async fn command_ids(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        at_most: u32,
+    ) -> Result<CommandIds, FactsUnavailable>;
 }

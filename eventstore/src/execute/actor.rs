@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::folded::{self, FoldError, Folded};
-use super::known::KnownCommands;
+use super::known::{KnownCommands, MOST_OLDER};
 use super::plan::{Plan, Planned};
 use super::registry::Queue;
 use super::turns::{Contention, Turns};
@@ -258,22 +258,41 @@ impl<A: Logged> Actor<A> {
             .take(TURN)
             .filter_map(|waiting| waiting.request.tag);
         let named: Vec<CommandId> = named.map(|tag| tag.id).collect();
-        if self.known.floor == 0 || named.iter().all(|id| self.known.get(*id).is_some()) {
+        let in_doubt = |known: &KnownCommands| named.iter().any(|id| known.is_in_doubt(*id));
+        if !in_doubt(&self.known) {
             return Ok(());
+        }
+        if self.known.wants_older()
+            && let Some(all) = self
+                .shared
+                .stores
+                .command_ids(self.shard, &self.stream, MOST_OLDER)
+                .await
+        {
+            self.let_go(all.checkpoint, head).await?;
+            self.known.learn_older(all.ids);
+            if !in_doubt(&self.known) {
+                return Ok(());
+            }
         }
         // All of them are asked for, the known ones too: what the answer lets go of here is in it.
         // Without an answer, none of it is: the log knows as well, only slower, and what was read of it
         // is kept.
         let facts = self.shared.stores.facts(self.shard, &self.stream, &named).await;
         let facts = facts.unwrap_or_default();
-        if facts.checkpoint < self.known.floor {
-            let (from, known) = (facts.checkpoint, &mut self.known);
-            folded::learn_between(&self.ports, &self.stream, known, from, head).await?;
-        }
-        self.known.forget(facts.checkpoint);
+        self.let_go(facts.checkpoint, head).await?;
         for (id, fact) in facts.commands {
             self.known.insert(id, fact);
         }
+        Ok(())
+    }
+
+    /// Knows the commands above a checkpoint that was read together with what the read model knows.
+    async fn let_go(&mut self, checkpoint: u64, head: u64) -> Result<(), FoldError> {
+        if checkpoint < self.known.floor {
+            folded::learn_between(&self.ports, &self.stream, &mut self.known, checkpoint, head).await?;
+        }
+        self.known.forget(checkpoint);
         Ok(())
     }
 

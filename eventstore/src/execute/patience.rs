@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::facts::{FactStore, Facts};
+use crate::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::subject::Stream;
 
@@ -52,6 +52,23 @@ impl Stores {
         stream: &Stream,
         commands: &[domain::CommandId],
     ) -> Option<Facts> {
+        self.ask_facts(shard, stream, self.facts.facts(shard, stream, commands))
+            .await
+    }
+
+    /// The ids of all commands of a stream, if they are not more than this; `None` while the read model is
+    /// away.
+    pub(super) async fn command_ids(&self, shard: u16, stream: &Stream, at_most: u32) -> Option<CommandIds> {
+        self.ask_facts(shard, stream, self.facts.command_ids(shard, stream, at_most))
+            .await
+    }
+
+    async fn ask_facts<T>(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        question: impl Future<Output = Result<T, FactsUnavailable>>,
+    ) -> Option<T> {
         if self.facts_are_away() {
             return None;
         }
@@ -60,8 +77,7 @@ impl Stores {
             let (store, of) = (Arc::clone(&store), of.clone());
             async move { store.facts(shard, &of, &[]).await.is_ok() }
         };
-        let asked = self.facts.facts(shard, stream, commands);
-        ask("facts", &self.facts_away, asked, again).await
+        ask("facts", &self.facts_away, question, again).await
     }
 
     /// The stream's newest snapshot; the outer `None` while snapshots are away.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use domain::{CommandId, TenantId, UserId};
-use eventstore::facts::{CommandFact, FactStore, Facts as Answer, FactsUnavailable};
+use eventstore::facts::{CommandFact, CommandIds, FactStore, Facts as Answer, FactsUnavailable};
 use eventstore::sealing::{KeyId, KeyStore, KeysUnavailable, UserKey};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::{Codec, EventLog, Stream};
@@ -62,6 +62,18 @@ impl Facts {
         }
     }
 
+    /// Counts a question, and is as well as it is to be.
+    async fn attend(&self) -> Result<(), FactsUnavailable> {
+        self.asked.fetch_add(1, SeqCst);
+        if self.hangs.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.away.load(SeqCst) {
+            return Err(FactsUnavailable("away on purpose".to_owned()));
+        }
+        Ok(())
+    }
+
     pub(super) fn checkpoint(&self, shard: u16) -> u64 {
         self.shards
             .lock()
@@ -79,13 +91,7 @@ impl FactStore for Facts {
         stream: &Stream,
         commands: &[CommandId],
     ) -> Result<Answer, FactsUnavailable> {
-        self.asked.fetch_add(1, SeqCst);
-        if self.hangs.load(SeqCst) {
-            std::future::pending::<()>().await;
-        }
-        if self.away.load(SeqCst) {
-            return Err(FactsUnavailable("away on purpose".to_owned()));
-        }
+        self.attend().await?;
         let shards = self.shards.lock().unwrap();
         let Some(projected) = shards.get(&shard) else {
             return Ok(Answer::default());
@@ -94,6 +100,28 @@ impl FactStore for Facts {
         Ok(Answer {
             checkpoint: projected.checkpoint,
             commands: commands.iter().filter_map(known).collect(),
+        })
+    }
+
+    async fn command_ids(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        at_most: u32,
+    ) -> Result<CommandIds, FactsUnavailable> {
+        self.attend().await?;
+        let shards = self.shards.lock().unwrap();
+        let Some(projected) = shards.get(&shard) else {
+            return Ok(CommandIds {
+                checkpoint: 0,
+                ids: Some(Vec::new()),
+            });
+        };
+        let of_stream = projected.commands.keys().filter(|(of, _)| of == stream);
+        let ids: Vec<_> = of_stream.map(|(_, id)| *id).collect();
+        Ok(CommandIds {
+            checkpoint: projected.checkpoint,
+            ids: (ids.len() <= at_most as usize).then_some(ids),
         })
     }
 }

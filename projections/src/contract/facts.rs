@@ -52,6 +52,19 @@ pub async fn a_command_is_known_with_its_checkpoint<H: Home>() {
         .unwrap();
     assert_eq!((elsewhere.checkpoint, elsewhere.commands.len()), (4, 0));
     assert_eq!(store.facts(1, &stream, &[]).await.unwrap().checkpoint, 0);
+
+    let mut all = store.command_ids(0, &stream, 2).await.unwrap();
+    all.ids.as_mut().unwrap().sort_unstable();
+    let mut known = vec![asked[0], asked[1]];
+    known.sort_unstable();
+    assert_eq!((all.checkpoint, all.ids), (4, Some(known)));
+    let too_many = store.command_ids(0, &stream, 1).await.unwrap();
+    assert_eq!((too_many.checkpoint, too_many.ids), (4, None));
+    let none = store
+        .command_ids(0, &Stream::Conversation(tenant(), other), 1)
+        .await
+        .unwrap();
+    assert_eq!((none.checkpoint, none.ids), (4, Some(Vec::new())));
 }
 
 /// The lane of reads has no expectation, so that a lost acknowledgement may put a command there twice.

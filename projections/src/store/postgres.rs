@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
-use eventstore::facts::{FactStore, Facts, FactsUnavailable};
+use eventstore::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
 use eventstore::postgres::{ConfigError, Database, is_damage, reason};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
@@ -381,6 +381,17 @@ impl FactStore for PostgresReadModel {
         commands: &[CommandId],
     ) -> Result<Facts, FactsUnavailable> {
         self.read(async |connection| facts::facts(connection, shard, stream, commands).await)
+            .await
+            .map_err(|error: StoreError| FactsUnavailable(error.to_string()))
+    }
+
+    async fn command_ids(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        at_most: u32,
+    ) -> Result<CommandIds, FactsUnavailable> {
+        self.read(async |connection| facts::command_ids(connection, shard, stream, at_most).await)
             .await
             .map_err(|error: StoreError| FactsUnavailable(error.to_string()))
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::conversation::reads::Marks;
 use domain::{CommandId, CommitId, ConversationId, Fingerprint, MessageId, TenantId, UserId};
 use eventstore::consumer::Checkpoint;
-use eventstore::facts::{CommandFact, Facts};
+use eventstore::facts::{CommandFact, CommandIds, Facts};
 use eventstore::snapshot::Snapshot;
 
 use super::StoreError;
@@ -279,6 +279,20 @@ pub(super) fn facts<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<
         facts.commands.insert(id, fact);
     }
     Ok(facts)
+}
+
+pub(super) fn command_ids<'r>(
+    rows: impl IntoIterator<Item = impl Cells<'r>>,
+    at_most: u32,
+) -> Read<CommandIds> {
+    let (mut checkpoint, mut ids) = (0, Vec::new());
+    for row in rows {
+        let mut columns = Columns::of(row);
+        checkpoint = columns.number()?;
+        ids.extend(columns.optional_id(CommandId::from_bytes)?);
+    }
+    let ids = (ids.len() <= at_most as usize).then_some(ids);
+    Ok(CommandIds { checkpoint, ids })
 }
 
 pub(super) fn snapshot<'r>(row: impl Cells<'r>) -> Read<Snapshot> {

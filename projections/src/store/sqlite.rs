@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
-use eventstore::facts::{FactStore, Facts, FactsUnavailable};
+use eventstore::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
 use sqlx::Sqlite;
@@ -259,6 +259,19 @@ impl FactStore for SqliteReadModel {
         let away = |error: StoreError| FactsUnavailable(error.to_string());
         let mut reader = self.reader().await.map_err(away)?;
         facts::facts(&mut reader.connection, shard, stream, commands)
+            .await
+            .map_err(away)
+    }
+
+    async fn command_ids(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        at_most: u32,
+    ) -> Result<CommandIds, FactsUnavailable> {
+        let away = |error: StoreError| FactsUnavailable(error.to_string());
+        let mut reader = self.reader().await.map_err(away)?;
+        facts::command_ids(&mut reader.connection, shard, stream, at_most)
             .await
             .map_err(away)
     }

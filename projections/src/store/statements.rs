@@ -13,6 +13,7 @@ macro_rules! statements {
         CHECKPOINT_MOVE = "checkpoint_move.sql";
         CHECKPOINT_START = "checkpoint_start.sql";
         CHECKPOINTS = "checkpoints.sql";
+        COMMAND_IDS = "command_ids.sql";
         CONVERSATION_MEMBERS = "conversation_members.sql";
         CONVERSATION_PAGE = "conversation_page.sql";
         CONVERSATION_VIEWS = "conversation_views.sql";

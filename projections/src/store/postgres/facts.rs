@@ -1,7 +1,7 @@
 //! What the executor asks: which commands were carried out, and snapshots of streams.
 
 use domain::CommandId;
-use eventstore::facts::Facts;
+use eventstore::facts::{CommandIds, Facts};
 use eventstore::snapshot::Snapshot;
 use eventstore::subject::Stream;
 use sqlx::PgConnection;
@@ -25,6 +25,22 @@ pub(super) async fn facts(
         .await
         .map_err(store_error)?;
     rows::facts(&rows)
+}
+
+pub(super) async fn command_ids(
+    connection: &mut PgConnection,
+    shard: u16,
+    stream: &Stream,
+    at_most: u32,
+) -> Result<CommandIds, StoreError> {
+    let rows = sqlx::query(sql::COMMAND_IDS)
+        .bind(i64::from(shard))
+        .bind(stream.subject())
+        .bind(i64::from(at_most) + 1)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::command_ids(&rows, at_most)
 }
 
 pub(super) async fn load_snapshot(
