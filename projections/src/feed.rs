@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventstore::codec::{Codec, DecodeError};
 use eventstore::consumer::Checkpoint;
@@ -13,6 +14,7 @@ use eventstore::log::{EventLog, ReadError, Record};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The most events in a batch, unless a single commit has more.
@@ -21,6 +23,9 @@ const BATCH_EVENTS: usize = 2_000;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// How many decoded runs may wait.
 const AHEAD: usize = 2;
+/// The least time between two runs that are smaller than they may be: a transaction costs as much as many
+/// rows, so what comes within a moment is to become one. What comes after a longer pause does not wait.
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// Why a feed ended.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -102,8 +107,15 @@ struct Source {
 
 impl Source {
     async fn decode_into(mut self, sender: mpsc::Sender<Run>, codec: Codec) {
+        let mut next = Instant::now();
         loop {
+            sleep_until(next).await;
             let records = self.take().await;
+            let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
+            next = Instant::now();
+            if bytes < BATCH_BYTES / 4 {
+                next += GATHERING;
+            }
             if !records.is_empty() {
                 let (commits, failure) = decode(&codec, &records).await;
                 self.failure = failure.map(FeedError::Decode).or(self.failure);

@@ -27,6 +27,10 @@ const SETTLING: Duration = Duration::from_millis(50);
 /// Records that changed nothing are in a commit after this time, lest a restart read them all again.
 const UNCHANGED_COMMIT: Duration = Duration::from_secs(10);
 
+/// The least time between two reads that gave little: nobody sees what is added before the next commit.
+const GATHERING: Duration = Duration::from_millis(20);
+const LITTLE: usize = 256;
+
 /// Why a stretch ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -126,9 +130,14 @@ impl Follower {
         let mut records = self.records(writer);
         let mut waiting = VecDeque::new();
         let mut schedule = Schedule::new();
+        let mut next_read = Instant::now();
         status.send_replace(Status::Running);
         loop {
             if waiting.is_empty() {
+                let read = async {
+                    tokio::time::sleep_until(next_read).await;
+                    records.next().await
+                };
                 tokio::select! {
                     biased;
                     () = self.cancel.cancelled() => return Ok(()),
@@ -138,7 +147,12 @@ impl Follower {
                         let _ = done.send(());
                     }
                     () = tokio::time::sleep_until(schedule.due(writer)) => self.commit(writer, &mut schedule)?,
-                    batch = records.next() => waiting.extend(batch.unwrap_or(Err(Failure::LogEnded))?),
+                    batch = read => {
+                        waiting.extend(batch.unwrap_or(Err(Failure::LogEnded))?);
+                        if waiting.len() < LITTLE {
+                            next_read = Instant::now() + GATHERING;
+                        }
+                    }
                 }
                 continue;
             }
