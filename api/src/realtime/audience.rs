@@ -40,13 +40,19 @@ pub(super) struct SocketId(pub(super) u64);
 /// Up to where every user that is attached was given everything, by shard.
 pub(super) type Safe = Arc<[Verified]>;
 
-/// A frame on its way to a socket.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
+/// A frame, and the event of the log that it tells of.
+#[derive(Debug)]
+pub(super) struct Said {
     pub(super) frame: Utf8Bytes,
     pub(super) shard: u16,
     pub(super) stream: StreamKey,
     pub(super) spot: Spot,
+}
+
+/// A frame on its way to a socket. Small: each of many sockets has room for some.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) said: Arc<Said>,
     /// `None` while not all rooms of the user are listened to.
     pub(super) safe: Option<Safe>,
 }
@@ -408,7 +414,7 @@ impl OnlineUser {
 
     /// Hands a frame to each socket. One whose queue is full cannot keep up and is told so.
     fn deliver(&mut self, item: &Item) {
-        if !self.is_after_base(item.shard, item.spot.sequence) {
+        if !self.is_after_base(item.said.shard, item.said.spot.sequence) {
             return;
         }
         let mut item = item.clone();

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, Generate, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use chacha20::{R20, hchacha};
+use chacha20poly1305::aead::consts::U16;
+use chacha20poly1305::aead::{Aead, AeadInOut, Generate, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, XChaCha20Poly1305, XNonce};
 use domain::{CommitId, ConversationId};
 use eventstore::{Checkpoint, Epoch, Stream};
 
@@ -19,6 +21,8 @@ use super::audience::UserKey;
 /// The first byte of a cursor: how the rest is to be read.
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
+/// What of a nonce a socket's cursors share.
+const PREFIX_BYTES: usize = 16;
 /// The longest cursor that is looked at.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -186,7 +190,9 @@ impl Cursor {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let streams: usize = self.shards.iter().map(|shard| shard.above.len()).sum();
+        let mut bytes = Vec::with_capacity(64 + 16 * self.shards.len() + 24 * streams);
+        bytes.push(VERSION);
         put(&mut bytes, self.shards.len() as u64);
         for shard in &self.shards {
             put(&mut bytes, shard.verified.sequence);
@@ -272,8 +278,40 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 
 /// Seals and opens cursors, with a key that every node of a deployment has.
 pub struct Cursors {
+    key: Key,
     cipher: XChaCha20Poly1305,
     epoch: Epoch,
+}
+
+/// Seals the cursors of one socket. Each frame has one, so this costs little: the nonce is drawn once, its
+/// last eight bytes are a counter from there on, and the subkey that XChaCha derives from the rest is kept.
+pub(super) struct Sealer {
+    cipher: ChaCha20Poly1305,
+    nonce: XNonce,
+    count: u64,
+    bound_to: Box<[u8]>,
+}
+
+impl Sealer {
+    /// Adds the text of a cursor to a text.
+    pub(super) fn seal_into(&mut self, cursor: &Cursor, text: &mut String) {
+        let (prefix, counted) = self.nonce.split_at_mut(PREFIX_BYTES);
+        counted.copy_from_slice(&self.count.to_be_bytes());
+        self.count += 1;
+        // XChaCha20's nonce for the subkey of `prefix`: four zeros, then what is counted.
+        let mut nonce = [0; 12];
+        nonce[4..].copy_from_slice(counted);
+        let mut sealed = cursor.encode();
+        // 16 and 8 bytes make whole groups of three: the rest may follow as a text of its own.
+        URL_SAFE_NO_PAD.encode_string([prefix, counted].concat(), text);
+        // The cipher refuses only plaintexts beyond 256 GiB.
+        let sealing = self
+            .cipher
+            .encrypt_in_place(&nonce.into(), &self.bound_to, &mut sealed);
+        if sealing.is_ok() {
+            URL_SAFE_NO_PAD.encode_string(sealed, text);
+        }
+    }
 }
 
 impl Cursors {
@@ -281,22 +319,22 @@ impl Cursors {
     #[must_use]
     pub fn new(key: [u8; 32], epoch: Epoch) -> Self {
         Self {
+            key: key.into(),
             cipher: XChaCha20Poly1305::new(&key.into()),
             epoch,
         }
     }
 
-    /// What the user is given.
-    pub(super) fn seal(&self, user: &UserKey, cursor: &Cursor) -> String {
+    /// Seals what one socket of the user is given.
+    pub(super) fn sealer(&self, user: &UserKey) -> Sealer {
         let nonce = XNonce::generate();
-        let (plain, aad) = (cursor.encode(), self.bound_to(user));
-        let payload = Payload {
-            msg: &plain,
-            aad: &aad,
-        };
-        // The cipher refuses only plaintexts beyond 256 GiB.
-        let sealed = self.cipher.encrypt(&nonce, payload).unwrap_or_default();
-        URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
+        let (prefix, _) = nonce.split::<U16>();
+        Sealer {
+            cipher: ChaCha20Poly1305::new(&hchacha::<R20>(&self.key, &prefix)),
+            nonce,
+            count: 0,
+            bound_to: self.bound_to(user).into(),
+        }
     }
 
     /// What the user was given; `None` when this is not a cursor of that user in this incarnation of the
@@ -378,8 +416,16 @@ mod tests {
         let cursors = Cursors::new([1; 32], epoch);
         let mut cursor = Cursor::new(&[at(10), at(300)]);
         cursor.note(1, stream(1, false), spot(301, 2));
-        let text = cursors.seal(&user("t", "ann"), &cursor);
-        assert_eq!(cursors.open(&user("t", "ann"), &text), Some(cursor));
+        let mut sealer = cursors.sealer(&user("t", "ann"));
+        let [text, next] = [(); 2].map(|()| {
+            let mut text = String::new();
+            sealer.seal_into(&cursor, &mut text);
+            text
+        });
+        assert_ne!(text, next);
+        for text in [&text, &next] {
+            assert_eq!(cursors.open(&user("t", "ann"), text), Some(cursor.clone()));
+        }
         for (other, of) in [
             (&cursors, user("t", "bob")),
             (&cursors, user("ta", "nn")),

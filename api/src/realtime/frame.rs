@@ -96,13 +96,16 @@ pub(super) fn reset(reason: &'static str) -> Utf8Bytes {
     write("reset", None, Reset { reason })
 }
 
-/// The frame with the cursor of the one it goes to. The frame itself is shared by everyone.
-pub(super) fn with_cursor(frame: &Utf8Bytes, cursor: &str) -> Utf8Bytes {
+/// The frame with the cursor of the one it goes to, which `cursor` adds to a text. The frame itself is
+/// shared by everyone.
+pub(super) fn with_cursor(frame: &Utf8Bytes, cursor: impl FnOnce(&mut String)) -> Utf8Bytes {
+    const ROOM: usize = 256;
     let open = frame.as_str().strip_suffix('}').unwrap_or_default();
-    let mut text = String::with_capacity(open.len() + cursor.len() + 14);
-    for part in [open, ",\"cursor\":\"", cursor, "\"}"] {
-        text.push_str(part);
-    }
+    let mut text = String::with_capacity(open.len() + ROOM);
+    text.push_str(open);
+    text.push_str(",\"cursor\":\"");
+    cursor(&mut text);
+    text.push_str("\"}");
     text.into()
 }
 
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_the_last_field() {
-        let text = with_cursor(&reset("foreign_cursor"), "abc");
+        let text = with_cursor(&reset("foreign_cursor"), |text| text.push_str("abc"));
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["cursor"], "abc");
         assert_eq!(value["data"]["reason"], "foreign_cursor");

@@ -4,6 +4,7 @@
 //! on; what lies between is read here. It is complete, or it is a reset: never a part of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use domain::ConversationId;
 use eventstore::codec::commit_id;
@@ -11,7 +12,7 @@ use eventstore::{Commit, DecodeError, ReadError, Record, Stream};
 use futures::{StreamExt, TryStreamExt};
 use projections::view::{Membership, Memberships};
 
-use super::audience::{Happening, Item, UserKey};
+use super::audience::{Happening, Item, Said, UserKey};
 use super::cursor::{Cursor, Spot, StreamKey, Verified};
 use super::hub::happenings;
 use crate::app::App;
@@ -215,11 +216,14 @@ fn said(
             };
             let was_missed = to.has(commit.shard, stream, spot) && !from.has(commit.shard, stream, spot);
             if was_missed && member.get(&stream.conversation) == Some(&true) {
-                items.push(Item {
+                let said = Said {
                     frame,
                     shard: commit.shard,
                     stream,
                     spot,
+                };
+                items.push(Item {
+                    said: Arc::new(said),
                     safe: None,
                 });
             }

@@ -3,6 +3,7 @@
 //! Commands are handed to the executor in the order they came and answered when they are done, so a
 //! client may have many in flight and still finds its messages in the order it sent them.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use tokio_util::sync::CancellationToken;
 
 use super::audience::{Item, Outbox, SocketId, UserKey};
-use super::cursor::{Cursor, as_of};
+use super::cursor::{Cursor, Sealer, as_of};
 use super::frame::{self, Incoming};
 use super::hub::{Ask, Registered};
 use super::resume::{self, Missed};
@@ -35,7 +36,7 @@ use crate::extract::fields;
 const OUTBOX: usize = 1_024;
 /// Commands of one socket that may be on their way; further frames are read when one is done.
 const IN_FLIGHT: usize = 128;
-/// Frames written before a flush.
+/// Frames after which a flush does not wait any more.
 const COALESCED: usize = 128;
 const PING_EVERY: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_secs(60);
@@ -56,6 +57,9 @@ pub(super) struct Session<'a> {
     sink: Sink<'a>,
     /// What the client was given, on this socket or before.
     cursor: Cursor,
+    sealer: Sealer,
+    /// Frames that were written and may still be on their way out of here.
+    unflushed: usize,
     in_flight: FuturesUnordered<Answer>,
     heard: Instant,
 }
@@ -94,18 +98,23 @@ impl<'a> Session<'a> {
             key: key.clone(),
             socket: registered.socket,
         };
-        let beginning = timeout(ATTACH_PATIENCE, begin(&app, &key, registered, cursor)).await;
+        // In a box of its own, which is gone when the socket idles.
+        let beginning = Box::pin(begin(&app, &key, registered, cursor));
+        let beginning = timeout(ATTACH_PATIENCE, beginning).await;
         let beginning = match beginning {
             Ok(Some(beginning)) => beginning,
             Ok(None) | Err(_) => return Closing::Unavailable,
         };
         let (sink, incoming) = socket.split();
+        let sealer = app.cursors.sealer(&key);
         let session = Session {
             app,
             key,
             identity,
             sink,
             cursor: beginning.cursor.clone(),
+            sealer,
+            unflushed: 0,
             in_flight: FuturesUnordered::new(),
             heard: Instant::now(),
         };
@@ -123,33 +132,45 @@ impl<'a> Session<'a> {
     ) -> Closing {
         let stopping = self.app.stopping.clone();
         let conversation = async {
-            if self.greet(beginning).await.is_err() {
+            if Box::pin(self.greet(beginning)).await.is_err() {
                 return Closing::Gone;
             }
             let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
             pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut expiry = pin!(sleep_until(self.expiry()));
             loop {
-                let expiry = self.expiry();
+                // What is there already goes out together: the flush comes when nothing else is. The client is
+                // heard first, lest one that is sent much seems silent; it cannot keep the rest waiting, for
+                // only so much may be under way.
                 let done = tokio::select! {
-                    item = received.recv() => match item {
-                        Some(item) => self.forward(item, &mut received).await,
-                        None => return Closing::TooSlow,
-                    },
-                    Some(answer) = self.in_flight.next(), if !self.in_flight.is_empty() => {
-                        self.write(answer).await
-                    }
-                    message = incoming.next(), if self.in_flight.len() < IN_FLIGHT => match message {
-                        Some(Ok(message)) => self.hear(message).await,
-                        Some(Err(error)) => return Closing::of(error),
-                        None => return Closing::Gone,
-                    },
-                    () = sleep_until(expiry) => return Closing::Unauthenticated,
+                    biased;
+                    () = &mut expiry => return Closing::Unauthenticated,
                     _ = pings.tick() => {
                         if self.heard.elapsed() > SILENCE {
                             return Closing::Silent;
                         }
                         self.sink.send(Message::Ping(axum::body::Bytes::new())).await.map_err(|_| Closing::Gone)
                     }
+                    message = incoming.next(), if self.has_room() => match message {
+                        Some(Ok(message)) => match self.hear(message).await {
+                            Ok(Heard::Renewed) => {
+                                expiry.as_mut().reset(self.expiry());
+                                Ok(())
+                            }
+                            Ok(Heard::Other) => Ok(()),
+                            Err(closing) => Err(closing),
+                        },
+                        Some(Err(error)) => return Closing::of(error),
+                        None => return Closing::Gone,
+                    },
+                    item = received.recv(), if self.unflushed < COALESCED => match item {
+                        Some(item) => self.forward(item, &mut received).await,
+                        None => return Closing::TooSlow,
+                    },
+                    Some(answer) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                        self.feed(answer).await
+                    }
+                    () = std::future::ready(()), if self.unflushed > 0 => self.flush().await,
                 };
                 if let Err(closing) = done {
                     return closing;
@@ -164,10 +185,11 @@ impl<'a> Session<'a> {
         // What was accepted is carried out in any case; who can still listen hears of it.
         let drained = async {
             while let Some(answer) = self.in_flight.next().await {
-                if self.write(answer).await.is_err() {
+                if self.feed(answer).await.is_err() {
                     return;
                 }
             }
+            let _ = self.flush().await;
         };
         if closing != Closing::Gone {
             let _ = timeout(DRAIN_PATIENCE, drained).await;
@@ -188,92 +210,110 @@ impl<'a> Session<'a> {
     async fn greet(&mut self, beginning: Beginning) -> Result<(), Closing> {
         let connected = frame::connected(&self.identity.user, now());
         let connected = self.with_cursor(&connected);
-        self.write(vec![connected]).await?;
+        self.feed([connected]).await?;
         match beginning.missed {
             Missed::All(items) => {
-                for items in items.chunks(COALESCED) {
-                    self.give(items).await?;
+                for item in items {
+                    self.give(&item).await?;
+                    if self.unflushed >= COALESCED {
+                        self.flush().await?;
+                    }
                 }
                 self.cursor.join(&beginning.given);
-                Ok(())
             }
             Missed::Reset(reason) => {
                 self.cursor = beginning.given;
                 let reset = self.with_cursor(&frame::reset(reason));
-                self.write(vec![reset]).await
+                self.feed([reset]).await?;
             }
         }
+        self.flush().await
     }
 
-    /// Gives the client an item and those that wait behind it, with one flush.
+    /// Whether more of the client is to be heard now.
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < IN_FLIGHT && self.unflushed < COALESCED
+    }
+
+    /// Gives the client an item and those that wait behind it.
     async fn forward(&mut self, first: Item, received: &mut mpsc::Receiver<Item>) -> Result<(), Closing> {
-        let mut items = vec![first];
-        while items.len() < COALESCED
-            && let Ok(next) = received.try_recv()
-        {
-            items.push(next);
+        let mut next = Some(first);
+        while let Some(item) = next {
+            self.give(&item).await?;
+            next = if self.unflushed < COALESCED {
+                received.try_recv().ok()
+            } else {
+                None
+            };
         }
-        self.give(&items).await
+        Ok(())
     }
 
-    /// Writes what of these the client was not given before.
-    async fn give(&mut self, items: &[Item]) -> Result<(), Closing> {
-        let mut frames = Vec::with_capacity(items.len());
-        for item in items {
-            let is_new = !self.cursor.has(item.shard, item.stream, item.spot);
-            for (shard, safe) in (0..).zip(item.safe.iter().flat_map(|safe| safe.iter())) {
-                self.cursor.advance(shard, *safe);
-            }
-            if is_new {
-                self.cursor.note(item.shard, item.stream, item.spot);
-                frames.push(self.with_cursor(&item.frame));
-            }
+    /// Gives the client a frame that it was not given before.
+    async fn give(&mut self, item: &Item) -> Result<(), Closing> {
+        let said = &item.said;
+        let is_new = !self.cursor.has(said.shard, said.stream, said.spot);
+        for (shard, safe) in (0..).zip(item.safe.iter().flat_map(|safe| safe.iter())) {
+            self.cursor.advance(shard, *safe);
         }
-        self.write(frames).await
+        if is_new {
+            self.cursor.note(said.shard, said.stream, said.spot);
+            let frame = self.with_cursor(&said.frame);
+            self.feed([frame]).await?;
+        }
+        Ok(())
     }
 
-    fn with_cursor(&self, frame: &Utf8Bytes) -> Utf8Bytes {
-        frame::with_cursor(frame, &self.app.cursors.seal(&self.key, &self.cursor))
+    fn with_cursor(&mut self, frame: &Utf8Bytes) -> Utf8Bytes {
+        frame::with_cursor(frame, |text| self.sealer.seal_into(&self.cursor, text))
     }
 
-    async fn write(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Closing> {
+    /// Writes frames, to go out with the next flush.
+    async fn feed(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Closing> {
         for frame in frames {
-            self.sink
-                .feed(Message::Text(frame))
-                .await
-                .map_err(|_| Closing::Gone)?;
+            self.unflushed += 1;
+            let fed = self.sink.feed(Message::Text(frame)).await;
+            fed.map_err(|_| Closing::Gone)?;
         }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Closing> {
+        self.unflushed = 0;
         self.sink.flush().await.map_err(|_| Closing::Gone)
     }
 
-    async fn hear(&mut self, message: Message) -> Result<(), Closing> {
+    async fn hear(&mut self, message: Message) -> Result<Heard, Closing> {
         self.heard = Instant::now();
         let text = match message {
             Message::Text(text) => text,
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Ping(_) | Message::Pong(_) => return Ok(Heard::Other),
             Message::Close(_) => return Err(Closing::Gone),
             Message::Binary(_) => {
                 let error = ApiError::bad_request("malformed_frame", "a frame is text");
-                return self.write(vec![frame::message_error(&error, None)]).await;
+                self.feed([frame::message_error(&error, None)]).await?;
+                return Ok(Heard::Other);
             }
         };
         let mut answer = match frame::read(&text) {
-            Ok(incoming) if incoming.event == AUTHENTICATE => return self.renew(incoming).await,
+            Ok(incoming) if incoming.event == AUTHENTICATE => {
+                self.renew(incoming).await?;
+                return Ok(Heard::Renewed);
+            }
             Ok(incoming) => carry_out(Arc::clone(&self.app), self.identity.clone(), incoming),
-            Err(frame::Malformed { id, error }) => return self.refuse(id, &error).await,
+            Err(frame::Malformed { id, error }) => {
+                self.refuse(id, &error).await?;
+                return Ok(Heard::Other);
+            }
         };
         // Polled once right here: that hands the command over before the next frame is read.
         match futures::poll!(&mut answer) {
-            std::task::Poll::Ready(frames) => self.write(frames).await,
-            std::task::Poll::Pending => {
-                self.in_flight.push(answer);
-                Ok(())
-            }
+            std::task::Poll::Ready(frames) => self.feed(frames).await?,
+            std::task::Poll::Pending => self.in_flight.push(answer),
         }
+        Ok(Heard::Other)
     }
-}
 
-impl Session<'_> {
     /// Takes a new token of the same user, whose time counts from now on.
     async fn renew(&mut self, incoming: Incoming) -> Result<(), Closing> {
         let id = incoming.id.clone();
@@ -286,18 +326,25 @@ impl Session<'_> {
             Ok(identity) => {
                 self.app.meet(&identity);
                 self.identity = identity;
-                let acks = id.iter().map(|id| frame::ack(id, Ok(None)));
-                self.write(acks.collect()).await
+                self.feed(id.map(|id| frame::ack(&id, Ok(None)))).await
             }
             Err(error) => self.refuse(id, &error).await,
         }
     }
 
     async fn refuse(&mut self, id: Option<Value>, error: &ApiError) -> Result<(), Closing> {
-        let mut frames = vec![frame::message_error(error, None)];
-        frames.extend(id.map(|id| frame::ack(&id, Err(error))));
-        self.write(frames).await
+        let ack = id.map(|id| frame::ack(&id, Err(error)));
+        self.feed([frame::message_error(error, None)].into_iter().chain(ack))
+            .await
     }
+}
+
+/// What a frame of the client did to the socket itself.
+enum Heard {
+    /// There may be a new token, with another expiry.
+    Renewed,
+    /// Nothing.
+    Other,
 }
 
 /// Tells the hub when the socket is gone, however it went.

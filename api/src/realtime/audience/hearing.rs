@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::extract::ws::Utf8Bytes;
 use domain::ConversationId;
 
-use super::{At, Audience, ConversationKey, Happening, Heard, Item, Phase, RECENT, UserKey};
+use super::{At, Audience, ConversationKey, Happening, Heard, Item, Phase, RECENT, Said, UserKey};
 use crate::realtime::cursor::{Spot, StreamKey};
 
 impl Audience {
@@ -25,13 +26,7 @@ impl Audience {
             match happening {
                 Happening::Said(event, frame) => {
                     let item = Item {
-                        frame: frame.clone(),
-                        shard: at.shard,
-                        stream,
-                        spot: Spot {
-                            sequence: at.sequence,
-                            event: *event,
-                        },
+                        said: said(at, stream, *event, frame),
                         safe: Some(Arc::clone(&self.safe)),
                     };
                     self.say(name, &item, is_again);
@@ -72,10 +67,10 @@ impl Audience {
         let Some(room) = self.rooms.get(name) else {
             return;
         };
-        let lane = usize::from(item.stream.is_reads);
+        let lane = usize::from(item.said.stream.is_reads);
         for key in &room.members {
             let has_it = match room.catching_up.get(key) {
-                Some(progress) => item.spot.sequence <= progress[lane],
+                Some(progress) => item.said.spot.sequence <= progress[lane],
                 None => is_again,
             };
             if !has_it && let Some(user) = self.users.get_mut(key) {
@@ -126,13 +121,7 @@ impl Audience {
             match happening {
                 Happening::Said(event, frame) => {
                     let item = Item {
-                        frame: frame.clone(),
-                        shard: heard.at.shard,
-                        stream: heard.stream,
-                        spot: Spot {
-                            sequence: heard.at.sequence,
-                            event: *event,
-                        },
+                        said: said(heard.at, heard.stream, *event, frame),
                         safe: None,
                     };
                     if let Some(user) = self.users.get_mut(key)
@@ -155,4 +144,16 @@ impl Audience {
             }
         }
     }
+}
+
+fn said(at: At, stream: StreamKey, event: u32, frame: &Utf8Bytes) -> Arc<Said> {
+    Arc::new(Said {
+        frame: frame.clone(),
+        shard: at.shard,
+        stream,
+        spot: Spot {
+            sequence: at.sequence,
+            event,
+        },
+    })
 }

@@ -69,7 +69,7 @@ impl Listener {
 
     fn heard(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.items.try_recv().ok())
-            .map(|item| item.frame.to_string())
+            .map(|item| item.said.frame.to_string())
             .collect()
     }
 }
