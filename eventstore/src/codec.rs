@@ -12,11 +12,13 @@ use domain::{CommandId, CommitId, EventId, Fingerprint, TenantId, Timestamp, Use
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use self::decoded::Decoded;
 use crate::envelope::{CommandTag, Commit, Event, Recorded, Trace};
 use crate::log::Record;
 use crate::sealing::{self, KeyStore, KeysUnavailable, Sealed, Vault};
 use crate::subject::Stream;
 
+mod decoded;
 mod shapes;
 mod types;
 
@@ -148,6 +150,7 @@ pub struct Codec {
     vault: Vault,
     /// Types that are not decoded although they are known.
     unknown: Arc<HashSet<String>>,
+    decoded: Decoded,
 }
 
 impl Codec {
@@ -157,6 +160,7 @@ impl Codec {
         Self {
             vault: Vault::new(keys),
             unknown: Arc::default(),
+            decoded: Decoded::default(),
         }
     }
 
@@ -218,6 +222,19 @@ impl Codec {
     /// # Errors
     /// [`DecodeError`] for the first record that cannot be decoded.
     pub async fn decode(&self, records: &[Record]) -> Result<Vec<Commit>, DecodeError> {
+        let known = self.decoded.find(records);
+        let is_new = |(record, known): (&Record, &Option<Commit>)| known.is_none().then(|| record.clone());
+        let new: Vec<_> = records.iter().zip(&known).filter_map(is_new).collect();
+        let decoded = self.parse_and_open(&new).await?;
+        self.decoded.keep(&new, &decoded);
+        let mut decoded = decoded.into_iter();
+        let commits = known
+            .into_iter()
+            .filter_map(|known| known.or_else(|| decoded.next()));
+        Ok(commits.collect())
+    }
+
+    async fn parse_and_open(&self, records: &[Record]) -> Result<Vec<Commit>, DecodeError> {
         let mut parsed = Vec::with_capacity(records.len());
         for record in records {
             parsed.push((record, parse(record)?));
