@@ -297,7 +297,8 @@ impl<'a> Session<'a> {
         };
         let mut answer = match frame::read(&text) {
             Ok(incoming) if incoming.event == AUTHENTICATE => {
-                self.renew(incoming).await?;
+                // Boxed, because it is rare: every socket would have room for it.
+                Box::pin(self.renew(incoming)).await?;
                 return Ok(Heard::Renewed);
             }
             Ok(incoming) => carry_out(Arc::clone(&self.app), self.identity.clone(), incoming),

@@ -31,7 +31,7 @@ const AUTHENTICATION_PATIENCE: Duration = Duration::from_secs(10);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 const SLOW_CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 /// What a socket reads at once. Frames of clients are small, and idle sockets are many.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+const READ_BUFFER_BYTES: usize = 2 * 1024;
 
 /// Why a socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Result<Re
 async fn serve(app: Arc<App>, mut socket: WebSocket, identity: Option<Identity>, cursor: Option<String>) {
     let identity = match identity {
         Some(identity) => Ok(identity),
-        None => authenticate(&app, &mut socket).await,
+        None => Box::pin(authenticate(&app, &mut socket)).await,
     };
     let connections = metrics::gauge!("verbatim_sockets");
     connections.increment(1.0);
