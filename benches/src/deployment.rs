@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -17,6 +18,9 @@ use tests::{Folder, TestServer};
 use crate::load::Room;
 use crate::processes;
 use crate::seed::Seed;
+
+/// How long an import of a million messages may take.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What a node stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -67,7 +71,7 @@ impl Deployment {
         let (folder, servers) = Self::prepare(mode).await;
         let files = seed.write(folder.scratch())?;
         let rooms = seed.rooms(&files)?;
-        folder.import(&files).await.succeeded();
+        folder.spawn_import(&files).wait_for(PATIENCE).await.succeeded();
         for file in files {
             std::fs::remove_file(file)?;
         }
