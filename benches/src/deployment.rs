@@ -1,6 +1,7 @@
 //! What is measured: a node in its data folder, or a node on NATS and Postgres, each a process.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use eventstore::contract::postgres::PostgresServer;
 use eventstore::embedded::EmbeddedLog;
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog};
 use eventstore::{EventLog, Record};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tests::deployment::Cluster;
 use tests::{Folder, TestServer};
 
@@ -45,6 +46,22 @@ pub(crate) struct Deployment {
     /// The node.
     pub(crate) node: TestServer,
     servers: Option<(NatsServer, PostgresServer)>,
+}
+
+/// Where a node keeps everything, for those who look there themselves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) enum Place {
+    /// Files in this folder.
+    Folder(PathBuf),
+    /// NATS and Postgres.
+    Servers {
+        /// The URL of NATS.
+        nats: String,
+        /// The URL of the database.
+        database: String,
+        /// What everything is named with.
+        namespace: String,
+    },
 }
 
 /// CPU seconds so far.
@@ -86,6 +103,18 @@ impl Deployment {
         };
         let on = |(nats, postgres): &(NatsServer, PostgresServer)| Cluster::on(nats.url(), postgres.url());
         (Folder::of(servers.as_ref().map(on)), servers)
+    }
+
+    /// Where the node keeps everything.
+    pub(crate) fn place(&self) -> Place {
+        match self.node.folder.cluster().cloned() {
+            None => Place::Folder(self.node.folder.data()),
+            Some(cluster) => Place::Servers {
+                nats: cluster.nats,
+                database: cluster.database,
+                namespace: cluster.namespace,
+            },
+        }
     }
 
     /// CPU seconds of each process so far.

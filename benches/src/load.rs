@@ -4,7 +4,6 @@
 //! Closed loop: each sender has so many sends in flight, and sends the next when one is acknowledged. Open
 //! loop: sends are due at a fixed rate, and each is timed from the moment it was due, however late it went.
 
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,11 +12,10 @@ use anyhow::{Context, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use tests::token;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::latencies::{Latencies, Summary};
+use crate::role;
 use crate::socket::Socket;
 
 /// The first argument of the process that makes the load.
@@ -109,18 +107,7 @@ impl Plan {
     /// # Errors
     /// When a send is refused or a socket is lost: a load that is not made is no measurement.
     pub(crate) async fn carry_out(&self) -> anyhow::Result<Outcome> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg(COMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut stdin = process.stdin.take().context("a pipe")?;
-        stdin.write_all(&serde_json::to_vec(self)?).await?;
-        drop(stdin);
-        let finished = process.wait_with_output().await?;
-        ensure!(finished.status.success(), "the load was not made");
-        Ok(serde_json::from_slice(&finished.stdout)?)
+        role::carry_out(COMMAND, self).await
     }
 }
 
@@ -129,12 +116,7 @@ impl Plan {
 /// # Errors
 /// When it was not made.
 pub(crate) async fn run() -> anyhow::Result<()> {
-    let mut plan = Vec::new();
-    tokio::io::stdin().read_to_end(&mut plan).await?;
-    let outcome = make(serde_json::from_slice(&plan)?).await?;
-    let mut stdout = tokio::io::stdout();
-    stdout.write_all(&serde_json::to_vec(&outcome)?).await?;
-    Ok(stdout.flush().await?)
+    role::run(make).await
 }
 
 /// What the clients share.

@@ -8,6 +8,9 @@ use crate::figures::Row;
 mod fanout;
 mod idle;
 mod latency;
+mod lists;
+mod pages;
+mod reads;
 mod sends;
 
 /// How a scenario is to be run.
@@ -42,7 +45,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 4] = [
+pub(crate) const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -58,5 +61,13 @@ pub(crate) const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "idle",
         run: |run| Box::pin(idle::run(run)),
+    },
+    Scenario {
+        name: "pages",
+        run: |run| Box::pin(pages::run(run)),
+    },
+    Scenario {
+        name: "lists",
+        run: |run| Box::pin(lists::run(run)),
     },
 ];

@@ -35,6 +35,21 @@ pub(crate) struct Seed {
 }
 
 impl Seed {
+    /// So many messages, in so many conversations of ten.
+    pub(crate) const fn of(messages: usize, conversations: usize) -> Self {
+        Self {
+            conversations,
+            messages: messages / conversations,
+            members: 10,
+            shared: 0,
+        }
+    }
+
+    /// How many messages there are in all of it.
+    pub(crate) const fn all_messages(&self) -> u64 {
+        (self.conversations * self.messages) as u64
+    }
+
     /// Writes a log of each conversation into a folder.
     ///
     /// # Errors
