@@ -10,6 +10,7 @@ mod figures;
 mod latencies;
 mod load;
 mod processes;
+mod protocol;
 mod requests;
 mod role;
 mod scenarios;
