@@ -11,6 +11,7 @@ mod latencies;
 mod load;
 mod processes;
 mod protocol;
+mod reference;
 mod requests;
 mod role;
 mod scenarios;

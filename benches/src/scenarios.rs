@@ -11,6 +11,7 @@ mod latency;
 mod lists;
 mod pages;
 mod reads;
+mod reference;
 mod sends;
 
 /// How a scenario is to be run.
@@ -45,7 +46,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 6] = [
+pub(crate) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -69,5 +70,9 @@ pub(crate) const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "lists",
         run: |run| Box::pin(lists::run(run)),
+    },
+    Scenario {
+        name: "reference",
+        run: |run| Box::pin(reference::run(run)),
     },
 ];
