@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
 
+pub(crate) mod reads;
+
 /// The first argument of its process; the second says how many bytes the shared frame has.
 pub(crate) const COMMAND: &str = "serve-bare";
 
@@ -33,8 +35,13 @@ impl Bare {
     /// # Errors
     /// When it does not start.
     pub(crate) async fn start(frame_bytes: usize) -> anyhow::Result<Self> {
+        Self::spawn([COMMAND, &frame_bytes.to_string()]).await
+    }
+
+    /// Starts a bare server with these arguments, which tells where it listens.
+    async fn spawn<const N: usize>(arguments: [&str; N]) -> anyhow::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args([COMMAND, &frame_bytes.to_string()])
+            .args(arguments)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;

@@ -1,7 +1,9 @@
 //! What is measured: a node in its data folder, or a node on NATS and Postgres, each a process.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -10,13 +12,16 @@ use eventstore::contract::postgres::PostgresServer;
 use eventstore::embedded::EmbeddedLog;
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog};
 use eventstore::{EventLog, Record};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tests::deployment::Cluster;
 use tests::{Folder, TestServer};
 
 use crate::load::Room;
 use crate::processes;
 use crate::seed::Seed;
+
+/// How long an import of a million messages may take.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What a node stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -43,6 +48,22 @@ pub(crate) struct Deployment {
     servers: Option<(NatsServer, PostgresServer)>,
 }
 
+/// Where a node keeps everything, for those who look there themselves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) enum Place {
+    /// Files in this folder.
+    Folder(PathBuf),
+    /// NATS and Postgres.
+    Servers {
+        /// The URL of NATS.
+        nats: String,
+        /// The URL of the database.
+        database: String,
+        /// What everything is named with.
+        namespace: String,
+    },
+}
+
 /// CPU seconds so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cpu {
@@ -67,7 +88,7 @@ impl Deployment {
         let (folder, servers) = Self::prepare(mode).await;
         let files = seed.write(folder.scratch())?;
         let rooms = seed.rooms(&files)?;
-        folder.import(&files).await.succeeded();
+        folder.spawn_import(&files).wait_for(PATIENCE).await.succeeded();
         for file in files {
             std::fs::remove_file(file)?;
         }
@@ -82,6 +103,18 @@ impl Deployment {
         };
         let on = |(nats, postgres): &(NatsServer, PostgresServer)| Cluster::on(nats.url(), postgres.url());
         (Folder::of(servers.as_ref().map(on)), servers)
+    }
+
+    /// Where the node keeps everything.
+    pub(crate) fn place(&self) -> Place {
+        match self.node.folder.cluster().cloned() {
+            None => Place::Folder(self.node.folder.data()),
+            Some(cluster) => Place::Servers {
+                nats: cluster.nats,
+                database: cluster.database,
+                namespace: cluster.namespace,
+            },
+        }
     }
 
     /// CPU seconds of each process so far.

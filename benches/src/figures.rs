@@ -27,10 +27,14 @@ pub(crate) struct Row {
 pub(crate) enum Aim {
     /// At least this part of the baseline's.
     Part(f64),
+    /// At most this part of the baseline's.
+    AtMost(f64),
     /// At most the baseline's and so much more.
     Over(f64),
     /// At most this.
     Below(f64),
+    /// Nothing of its own: it stands beside the other figures.
+    None,
 }
 
 impl Row {
@@ -60,8 +64,10 @@ impl Row {
         let baseline = median(&self.baseline);
         match self.aim {
             Aim::Part(part) => Some(ours >= part * baseline?),
+            Aim::AtMost(part) => Some(ours <= part * baseline?),
             Aim::Over(more) => Some(ours <= baseline? + more),
             Aim::Below(most) => Some(ours <= most),
+            Aim::None => None,
         }
     }
 
@@ -74,8 +80,10 @@ impl Row {
             .map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let aim = match self.aim {
             Aim::Part(part) => format!(">= {part:.2}"),
+            Aim::AtMost(part) => format!("<= {part:.2}"),
             Aim::Over(more) => format!("<= + {more}"),
             Aim::Below(most) => format!("<= {most}"),
+            Aim::None => String::new(),
         };
         let met = match self.is_met() {
             Some(true) => "met",
@@ -179,6 +187,10 @@ mod tests {
         row.baseline = vec![100.0, 90.0, 1_000.0];
         assert_eq!((row.ratio(), row.is_met()), (Some(0.5), Some(true)));
         row.aim = Aim::Part(0.51);
+        assert_eq!(row.is_met(), Some(false));
+        row.aim = Aim::AtMost(0.5);
+        assert_eq!(row.is_met(), Some(true));
+        row.aim = Aim::AtMost(0.49);
         assert_eq!(row.is_met(), Some(false));
         row.aim = Aim::Over(0.0);
         assert_eq!(row.is_met(), Some(true));

@@ -36,6 +36,12 @@ impl Latencies {
         self.0.saturating_record(micros.max(1));
     }
 
+    /// Takes in all of someone else's.
+    pub(crate) fn add(&mut self, others: &Self) {
+        // Bounds are the same everywhere.
+        self.0.add(&others.0).unwrap_or_default();
+    }
+
     /// What they were.
     pub(crate) fn summary(&self) -> Summary {
         let millis = |micros: u64| std::time::Duration::from_micros(micros).as_secs_f64() * 1_000.0;

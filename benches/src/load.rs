@@ -4,20 +4,19 @@
 //! Closed loop: each sender has so many sends in flight, and sends the next when one is acknowledged. Open
 //! loop: sends are due at a fixed rate, and each is timed from the moment it was due, however late it went.
 
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use tests::token;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::latencies::{Latencies, Summary};
+use crate::protocol::{self, Heard, PONG, Protocol};
+use crate::role;
 use crate::socket::Socket;
 
 /// The first argument of the process that makes the load.
@@ -35,6 +34,8 @@ const REMEMBERED: usize = 1 << 20;
 pub(crate) struct Plan {
     /// Where the servers listen; sockets take turns.
     pub(crate) servers: Vec<String>,
+    /// What they speak.
+    pub(crate) protocol: Protocol,
     /// What tokens are signed with.
     pub(crate) secret: String,
     /// The conversations.
@@ -109,18 +110,7 @@ impl Plan {
     /// # Errors
     /// When a send is refused or a socket is lost: a load that is not made is no measurement.
     pub(crate) async fn carry_out(&self) -> anyhow::Result<Outcome> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg(COMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut stdin = process.stdin.take().context("a pipe")?;
-        stdin.write_all(&serde_json::to_vec(self)?).await?;
-        drop(stdin);
-        let finished = process.wait_with_output().await?;
-        ensure!(finished.status.success(), "the load was not made");
-        Ok(serde_json::from_slice(&finished.stdout)?)
+        role::carry_out(COMMAND, self).await
     }
 }
 
@@ -129,17 +119,13 @@ impl Plan {
 /// # Errors
 /// When it was not made.
 pub(crate) async fn run() -> anyhow::Result<()> {
-    let mut plan = Vec::new();
-    tokio::io::stdin().read_to_end(&mut plan).await?;
-    let outcome = make(serde_json::from_slice(&plan)?).await?;
-    let mut stdout = tokio::io::stdout();
-    stdout.write_all(&serde_json::to_vec(&outcome)?).await?;
-    Ok(stdout.flush().await?)
+    role::run(make).await
 }
 
 /// What the clients share.
 struct Shared {
     start: Instant,
+    protocol: Protocol,
     in_flight: usize,
     counts: AtomicBool,
     stops: AtomicBool,
@@ -162,6 +148,7 @@ async fn make(plan: Plan) -> anyhow::Result<Outcome> {
     };
     let shared = Arc::new(Shared {
         start: Instant::now(),
+        protocol: plan.protocol,
         in_flight,
         counts: AtomicBool::new(false),
         stops: AtomicBool::new(false),
@@ -185,12 +172,7 @@ async fn make(plan: Plan) -> anyhow::Result<Outcome> {
         .map(|(number, (member, sends))| {
             let server = &plan.servers[number % plan.servers.len()];
             let token = token::sign(&token::claims(&member), &plan.secret);
-            async move {
-                let mut socket = Socket::open(server, "/ws", Some(&token)).await?;
-                // It is connected when the server says so.
-                socket.next().await?;
-                anyhow::Ok((socket, sends))
-            }
+            async move { anyhow::Ok((plan.protocol.connect(server, &token).await?, sends)) }
         })
         .buffer_unordered(OPENING)
         .try_collect()
@@ -318,35 +300,36 @@ impl Client {
 
     async fn send(&mut self, number: u64) -> anyhow::Result<()> {
         let room = self.room.as_deref().unwrap_or_default();
-        let text = format!(
-            r#"{{"event":"send_message","id":{number},"data":{{"conversationId":"{room}","content":"m{number} is a message of the length that people write in chats","tempId":"t{number}"}}}}"#
-        );
-        self.socket.send(text).await
+        self.socket
+            .send(self.shared.protocol.send_message(room, number))
+            .await
     }
 
     async fn hear(&mut self, text: &str) -> anyhow::Result<()> {
         let shared = Arc::clone(&self.shared);
         let counts = shared.counts.load(Relaxed);
-        if text.starts_with(r#"{"event":"new_message""#) {
-            if counts {
+        match shared.protocol.heard(text) {
+            Heard::Message if counts => {
                 shared.delivered.fetch_add(1, Relaxed);
                 if shared.in_flight == 0 {
-                    let number =
-                        number_after(text, r#""content":"m"#).context("a message of someone else")?;
+                    let number = protocol::number_of(text).context("a message of someone else")?;
                     record(&shared.to_delivery, shared.since_due(number));
                 }
             }
-        } else if let Some(number) = number_after(text, r#"{"event":"ack","id":"#) {
-            ensure!(text.contains(r#""success":true"#), "a send was refused: {text}");
-            shared.acknowledged_ever.fetch_add(1, Relaxed);
-            if counts {
-                shared.acknowledged.fetch_add(1, Relaxed);
-                record(&shared.to_ack, shared.since_due(number));
+            Heard::Recorded(number) => {
+                shared.acknowledged_ever.fetch_add(1, Relaxed);
+                if counts {
+                    shared.acknowledged.fetch_add(1, Relaxed);
+                    record(&shared.to_ack, shared.since_due(number));
+                }
+                if shared.in_flight > 0 && !shared.stops.load(Relaxed) {
+                    let number = shared.begin(Instant::now());
+                    self.send(number).await?;
+                }
             }
-            if shared.in_flight > 0 && !shared.stops.load(Relaxed) {
-                let number = shared.begin(Instant::now());
-                self.send(number).await?;
-            }
+            Heard::Refused => bail!("a send was refused: {text}"),
+            Heard::Ping => self.socket.send(PONG.to_owned()).await?,
+            Heard::Message | Heard::Other => {}
         }
         Ok(())
     }
@@ -357,11 +340,4 @@ fn record(latencies: &Mutex<Latencies>, took: Duration) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .record(took);
-}
-
-/// The number that follows this in a text.
-fn number_after(text: &str, before: &str) -> Option<u64> {
-    let rest = &text[text.find(before)? + before.len()..];
-    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    rest[..digits].parse().ok()
 }

@@ -10,6 +10,10 @@ mod figures;
 mod latencies;
 mod load;
 mod processes;
+mod protocol;
+mod reference;
+mod requests;
+mod role;
 mod scenarios;
 mod seed;
 mod socket;
@@ -64,6 +68,8 @@ async fn main() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some(load::COMMAND) => return load::run().await,
         Some(bare::COMMAND) => return bare::run().await,
+        Some(bare::reads::COMMAND) => return bare::reads::run().await,
+        Some(requests::COMMAND) => return requests::run().await,
         _ => {}
     }
     let cli = Cli::parse();

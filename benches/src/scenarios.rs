@@ -8,6 +8,10 @@ use crate::figures::Row;
 mod fanout;
 mod idle;
 mod latency;
+mod lists;
+mod pages;
+mod reads;
+mod reference;
 mod sends;
 
 /// How a scenario is to be run.
@@ -42,7 +46,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 4] = [
+pub(crate) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -58,5 +62,17 @@ pub(crate) const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "idle",
         run: |run| Box::pin(idle::run(run)),
+    },
+    Scenario {
+        name: "pages",
+        run: |run| Box::pin(pages::run(run)),
+    },
+    Scenario {
+        name: "lists",
+        run: |run| Box::pin(lists::run(run)),
+    },
+    Scenario {
+        name: "reference",
+        run: |run| Box::pin(reference::run(run)),
     },
 ];

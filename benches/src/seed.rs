@@ -35,6 +35,21 @@ pub(crate) struct Seed {
 }
 
 impl Seed {
+    /// So many messages, in so many conversations of ten.
+    pub(crate) const fn of(messages: usize, conversations: usize) -> Self {
+        Self {
+            conversations,
+            messages: messages / conversations,
+            members: 10,
+            shared: 0,
+        }
+    }
+
+    /// How many messages there are in all of it.
+    pub(crate) const fn all_messages(&self) -> u64 {
+        (self.conversations * self.messages) as u64
+    }
+
     /// Writes a log of each conversation into a folder.
     ///
     /// # Errors
@@ -43,24 +58,33 @@ impl Seed {
         let mut files = Vec::with_capacity(self.conversations);
         let words = words();
         for room in 0..self.conversations {
-            let mut random = StdRng::seed_from_u64(room as u64);
             let members = self.members_of(room);
             let mut text = String::new();
-            for line in 0..self.messages {
-                let (minute, member) = (line / PER_MINUTE, self.writer(line, members.len()));
-                let (hour, minute) = (minute / 60 % 24, minute % 60);
-                write!(text, "[{hour:02}:{minute:02}] <{}>", members[member])?;
-                for _ in 0..random.random_range(4..=16) {
-                    text.push(' ');
-                    text.push_str(&words[rank(&mut random)]);
-                }
-                text.push('\n');
+            for (line, (member, said)) in self.lines(room, &words).enumerate() {
+                let minute = line / PER_MINUTE;
+                let (hour, minute, member) = (minute / 60 % 24, minute % 60, &members[member]);
+                writeln!(text, "[{hour:02}:{minute:02}] <{member}> {said}")?;
             }
             let file = folder.join(file_name(room));
             std::fs::write(&file, text)?;
             files.push(file);
         }
         Ok(files)
+    }
+
+    /// What is said in a conversation, in these words: by which of its members, and what.
+    pub(crate) fn lines(&self, room: usize, words: &[String]) -> impl Iterator<Item = (usize, String)> {
+        let mut random = StdRng::seed_from_u64(room as u64);
+        let members = self.shared + self.members;
+        (0..self.messages).map(move |line| {
+            let mut said = String::new();
+            for _ in 0..random.random_range(4..=16) {
+                let gap = if said.is_empty() { "" } else { " " };
+                said.push_str(gap);
+                said.push_str(&words[rank(&mut random)]);
+            }
+            (self.writer(line, members), said)
+        })
     }
 
     /// Each once, so that all become members; then those who are in this conversation alone.

@@ -131,18 +131,22 @@ impl Process {
     ///
     /// # Panics
     /// If it is still running after five times [`PATIENCE`].
-    pub async fn wait(mut self) -> Finished {
+    pub async fn wait(self) -> Finished {
+        self.wait_for(5 * PATIENCE).await
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If it is still running after this time.
+    pub async fn wait_for(mut self, patience: Duration) -> Finished {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
             let output = || format!("{}{}", self.stdout(), self.stderr());
-            assert!(
-                start.elapsed() < 5 * PATIENCE,
-                "verbatim does not end:\n{}",
-                output()
-            );
+            assert!(start.elapsed() < patience, "verbatim does not end:\n{}", output());
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());
@@ -187,9 +191,9 @@ fn collect(source: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandl
     (text, reader)
 }
 
-/// The binary of the profile that this test was built with, beside the folder of the running test. It is
-/// built once per test process, which takes no time when it is fresh. `VERBATIM_TEST_BINARY` names
-/// another one, and nothing is built.
+/// The binary of the profile that this test was built with, beside the folder of the running test, or beside the
+/// running program. It is built once per process, which takes no time when it is fresh. `VERBATIM_TEST_BINARY`
+/// names another one, and nothing is built.
 fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -197,7 +201,12 @@ fn binary() -> &'static PathBuf {
             return path.into();
         }
         let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).unwrap();
+        let folder = test.parent().unwrap();
+        let folder = if folder.ends_with("deps") {
+            folder.parent().unwrap()
+        } else {
+            folder
+        };
         let profile = match folder.file_name().and_then(OsStr::to_str).unwrap() {
             "debug" => "dev",
             other => other,

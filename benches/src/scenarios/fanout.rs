@@ -6,6 +6,7 @@ use crate::bare::Bare;
 use crate::deployment::Deployment;
 use crate::figures::{Aim, Row};
 use crate::load::{Pace, Plan};
+use crate::protocol::Protocol;
 use crate::seed::Seed;
 use crate::socket::Socket;
 
@@ -25,6 +26,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
             rooms[0].senders = 1;
             let mut plan = Plan {
                 servers: vec![deployment.node.address().to_owned()],
+                protocol: Protocol::Verbatim,
                 secret: deployment.node.folder.secret(),
                 rooms,
                 pace: Pace::InFlight(4),

@@ -9,6 +9,7 @@ use crate::deployment::Deployment;
 use crate::figures::{Aim, Row};
 use crate::load::{Outcome, Pace, Plan, to_f64};
 use crate::processes;
+use crate::protocol::Protocol;
 
 /// Members of each conversation: nobody is alone.
 const MEMBERS: usize = 10;
@@ -23,6 +24,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
             let mut deployment = Deployment::start(run.mode).await;
             let mut plan = Plan {
                 servers: vec![deployment.node.address().to_owned()],
+                protocol: Protocol::Verbatim,
                 secret: deployment.node.folder.secret(),
                 rooms: deployment.rooms(size / MEMBERS, MEMBERS, 0).await,
                 pace: Pace::InFlight(0),
@@ -47,7 +49,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
 }
 
 /// By how much a process has grown when all sockets stand, in KiB.
-async fn grown(pid: u32, plan: &Plan) -> anyhow::Result<(f64, Outcome)> {
+pub(super) async fn grown(pid: u32, plan: &Plan) -> anyhow::Result<(f64, Outcome)> {
     let before = processes::rss_kib(pid);
     let mut last = before;
     let mut carrying_out = std::pin::pin!(plan.carry_out());

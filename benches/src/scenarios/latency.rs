@@ -15,6 +15,7 @@ use crate::deployment::{Deployment, Mode};
 use crate::figures::{Aim, Row};
 use crate::latencies::{Latencies, Summary};
 use crate::load::{Pace, Plan};
+use crate::protocol::Protocol;
 
 const PER_SECOND: f64 = 200.0;
 const ROOMS: usize = 50;
@@ -34,6 +35,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
         let mut deployment = Deployment::start(run.mode).await;
         let plan = Plan {
             servers: vec![deployment.node.address().to_owned()],
+            protocol: Protocol::Verbatim,
             secret: deployment.node.folder.secret(),
             rooms: deployment.rooms(ROOMS, MEMBERS, 2).await,
             pace: Pace::PerSecond(PER_SECOND),

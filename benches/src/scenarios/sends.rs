@@ -15,6 +15,7 @@ use super::Run;
 use crate::deployment::Deployment;
 use crate::figures::{Aim, Row};
 use crate::load::{Outcome, Pace, Plan, to_f64};
+use crate::protocol::Protocol;
 
 const ROOMS: usize = 50;
 const MEMBERS: usize = 10;
@@ -31,6 +32,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
             let mut deployment = Deployment::start(run.mode).await;
             let plan = Plan {
                 servers: vec![deployment.node.address().to_owned()],
+                protocol: Protocol::Verbatim,
                 secret: deployment.node.folder.secret(),
                 rooms: deployment.rooms(ROOMS, MEMBERS, SENDERS).await,
                 pace: Pace::InFlight(in_flight),

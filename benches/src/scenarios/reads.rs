@@ -1,0 +1,65 @@
+//! Reads over HTTP by sixteen clients on open connections; beside a bare server that answers the same requests with
+//! the same JSON, out of the same database.
+
+use anyhow::ensure;
+
+use super::Run;
+use crate::bare::Bare;
+use crate::deployment::Deployment;
+use crate::figures::{Aim, Row};
+use crate::processes;
+use crate::requests::Requests;
+
+const CLIENTS: usize = 16;
+
+/// Measures what one user reads.
+pub(super) async fn compare(
+    run: Run,
+    deployment: &mut Deployment,
+    (what, user): (&str, &str),
+    paths: Vec<String>,
+) -> anyhow::Result<Row> {
+    let bare = Bare::of_reads(&deployment.place(), user).await?;
+    let requests = Requests {
+        server: deployment.node.address().to_owned(),
+        token: deployment.node.folder.token(user),
+        paths,
+        clients: CLIENTS,
+        warm_up: 0.5,
+        seconds: run.seconds(),
+    };
+    let to_bare = Requests {
+        server: bare.address.clone(),
+        ..requests.clone()
+    };
+    let (ours, baseline) = (requests.once().await?, to_bare.once().await?);
+    ensure!(ours == baseline, "other answers: {ours:#}\n{baseline:#}");
+    let mut row = Row::new(what, Aim::Part(0.6));
+    for _ in 0..run.times() {
+        let before = deployment.cpu();
+        let ours = requests.carry_out().await?;
+        for (name, seconds) in deployment.cpu().since(before) {
+            row.note(name, seconds);
+        }
+        row.note("CPU s of the clients", ours.cpu);
+        row.note("p50 ms", ours.latencies.p50);
+        row.note("p99 ms", ours.latencies.p99);
+        row.note("max ms", ours.latencies.max);
+        let node = deployment.node.process().id();
+        row.note("MiB of the node", processes::rss_kib(node) / 1024.0);
+        row.ours.push(ours.per_second);
+
+        let (of_bare, before) = (processes::cpu_seconds(bare.id()), deployment.cpu());
+        let baseline = to_bare.carry_out().await?;
+        for (name, seconds) in deployment.cpu().since(before) {
+            row.note(format!("{name}, bare"), seconds);
+        }
+        row.note("CPU s, bare", processes::cpu_seconds(bare.id()) - of_bare);
+        row.note("p50 ms, bare", baseline.latencies.p50);
+        row.note("p99 ms, bare", baseline.latencies.p99);
+        row.note("max ms, bare", baseline.latencies.max);
+        row.note("MiB, bare", processes::rss_kib(bare.id()) / 1024.0);
+        row.baseline.push(baseline.per_second);
+    }
+    Ok(row)
+}
