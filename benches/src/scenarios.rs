@@ -10,6 +10,7 @@ mod idle;
 mod latency;
 mod lists;
 mod pages;
+mod reading;
 mod reads;
 mod sends;
 
@@ -32,6 +33,11 @@ impl Run {
     pub(crate) const fn seconds(self) -> f64 {
         if self.is_quick { 2.0 } else { 8.0 }
     }
+
+    /// How many messages a large log has.
+    pub(crate) const fn messages(self) -> usize {
+        if self.is_quick { 20_000 } else { 1_000_000 }
+    }
 }
 
 type Running = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Row>>>>>;
@@ -45,7 +51,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 6] = [
+pub(crate) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -69,5 +75,9 @@ pub(crate) const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "lists",
         run: |run| Box::pin(lists::run(run)),
+    },
+    Scenario {
+        name: "reading",
+        run: |run| Box::pin(reading::run(run)),
     },
 ];
