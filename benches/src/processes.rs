@@ -1,8 +1,12 @@
 //! What processes cost: CPU time and memory, as the kernel tells it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// How often a process that comes to its end is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Lets this process, and those it starts, have as many open files as the system permits: a socket is one.
 pub(crate) fn raise_limits() {
@@ -41,4 +45,20 @@ fn status_kib(pid: u32, name: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok())
         .unwrap_or_default()
+}
+
+/// Does something while a process comes to its end, and says what that process used: CPU seconds, and the most
+/// memory in KiB.
+pub(crate) async fn watch<T>(pid: u32, work: impl Future<Output = T>) -> (T, f64, f64) {
+    let mut work = std::pin::pin!(work);
+    let (mut cpu, mut peak) = (0.0, 0.0);
+    loop {
+        tokio::select! {
+            done = &mut work => return (done, cpu, peak),
+            () = tokio::time::sleep(LOOK) => {
+                cpu = cpu_seconds(pid).max(cpu);
+                peak = peak_kib(pid).max(peak);
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod lists;
 mod pages;
 mod reading;
 mod reads;
+mod rebuild;
 mod sends;
 
 /// How a scenario is to be run.
@@ -51,7 +52,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 7] = [
+pub(crate) const SCENARIOS: [Scenario; 8] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -79,5 +80,9 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "reading",
         run: |run| Box::pin(reading::run(run)),
+    },
+    Scenario {
+        name: "rebuild",
+        run: |run| Box::pin(rebuild::run(run)),
     },
 ];
