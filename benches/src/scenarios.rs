@@ -5,6 +5,7 @@ use std::pin::Pin;
 use crate::deployment::Mode;
 use crate::figures::Row;
 
+mod cold_start;
 mod fanout;
 mod idle;
 mod latency;
@@ -52,7 +53,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 8] = [
+pub(crate) const SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -84,5 +85,9 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
     Scenario {
         name: "rebuild",
         run: |run| Box::pin(rebuild::run(run)),
+    },
+    Scenario {
+        name: "cold-start",
+        run: |run| Box::pin(cold_start::run(run)),
     },
 ];
