@@ -20,8 +20,8 @@ use crate::load::Room;
 use crate::processes;
 use crate::seed::Seed;
 
-/// How long an import of a million messages may take.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How long an import or a rebuild of a million messages may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What a node stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -121,7 +121,11 @@ impl Deployment {
     pub(crate) fn cpu(&mut self) -> Cpu {
         let sum = |pids: Vec<u32>| pids.into_iter().map(processes::cpu_seconds).sum();
         Cpu {
-            node: processes::cpu_seconds(self.node.process().id()),
+            node: if self.node.is_started() {
+                processes::cpu_seconds(self.node.process().id())
+            } else {
+                0.0
+            },
             nats: self
                 .servers
                 .as_ref()

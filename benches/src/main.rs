@@ -9,6 +9,7 @@ mod deployment;
 mod figures;
 mod latencies;
 mod load;
+mod log_reader;
 mod processes;
 mod protocol;
 mod reference;
@@ -69,6 +70,7 @@ async fn main() -> anyhow::Result<()> {
         Some(load::COMMAND) => return load::run().await,
         Some(bare::COMMAND) => return bare::run().await,
         Some(bare::reads::COMMAND) => return bare::reads::run().await,
+        Some(log_reader::COMMAND) => return log_reader::run().await,
         Some(requests::COMMAND) => return requests::run().await,
         _ => {}
     }
@@ -82,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     let mut report = Report::default();
-    for scenario in &SCENARIOS {
+    for scenario in SCENARIOS {
         if !all && !cli.scenarios.iter().any(|name| name == scenario.name) {
             continue;
         }

@@ -133,6 +133,7 @@ impl<'a> Client<'a> {
             .header("host", &self.requests.server)
             .header("authorization", format!("Bearer {}", self.requests.token))
             .body(Empty::new())?;
+        self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();

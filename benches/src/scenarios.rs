@@ -5,12 +5,15 @@ use std::pin::Pin;
 use crate::deployment::Mode;
 use crate::figures::Row;
 
+mod cold_start;
 mod fanout;
 mod idle;
 mod latency;
 mod lists;
 mod pages;
+mod reading;
 mod reads;
+mod rebuild;
 mod reference;
 mod sends;
 
@@ -33,6 +36,11 @@ impl Run {
     pub(crate) const fn seconds(self) -> f64 {
         if self.is_quick { 2.0 } else { 8.0 }
     }
+
+    /// How many messages a large log has.
+    pub(crate) const fn messages(self) -> usize {
+        if self.is_quick { 20_000 } else { 1_000_000 }
+    }
 }
 
 type Running = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Row>>>>>;
@@ -46,7 +54,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 7] = [
+pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -70,6 +78,18 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "lists",
         run: |run| Box::pin(lists::run(run)),
+    },
+    Scenario {
+        name: "reading",
+        run: |run| Box::pin(reading::run(run)),
+    },
+    Scenario {
+        name: "rebuild",
+        run: |run| Box::pin(rebuild::run(run)),
+    },
+    Scenario {
+        name: "cold-start",
+        run: |run| Box::pin(cold_start::run(run)),
     },
     Scenario {
         name: "reference",

@@ -173,10 +173,7 @@ impl TestServer {
         self.kill();
         let mut process = self.folder.spawn_server();
         self.address = eventually("the server says where it listens", || {
-            let found = process.stdout().lines().find_map(|line| {
-                let (_, address) = line.split_once("listening on http://")?;
-                Some(address.split_whitespace().next()?.to_owned())
-            });
+            let found = address_in(&process.stdout());
             assert!(
                 found.is_some() || process.is_running(),
                 "the server ended:\n{}{}",
@@ -299,6 +296,15 @@ impl TestServer {
         self.folder.run(["rebuild"]).await.succeeded();
         self.restart().await;
     }
+}
+
+/// Where a server listens, once it has said so.
+#[must_use]
+pub fn address_in(stdout: &str) -> Option<String> {
+    stdout.lines().find_map(|line| {
+        let (_, address) = line.split_once("listening on http://")?;
+        Some(address.split_whitespace().next()?.to_owned())
+    })
 }
 
 impl Drop for TestServer {
