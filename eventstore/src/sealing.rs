@@ -13,19 +13,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use chacha20poly1305::aead::{Aead, Generate, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use domain::{EventId, Private, TenantId, UserId};
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+mod cipher;
 pub mod postgres;
 pub mod sqlite;
 mod vault;
 
+pub use cipher::{Cipher, Subkey};
 pub use vault::Vault;
-
-const NONCE_BYTES: usize = 24;
 
 /// Names a key. A user who is erased and comes back gets another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,9 +57,11 @@ impl UserKey {
     /// A new random key.
     #[must_use]
     pub fn draw() -> Self {
+        let mut secret = [0; 32];
+        rand::rng().fill_bytes(&mut secret);
         Self {
             id: KeyId(Ulid::generate()),
-            secret: chacha20poly1305::Key::generate().into(),
+            secret,
         }
     }
 
@@ -76,8 +77,8 @@ impl UserKey {
         &self.secret
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&self.secret).into())
+    const fn cipher(&self) -> Cipher {
+        Cipher::new(&self.secret)
     }
 }
 
@@ -137,19 +138,12 @@ fn bound_to(event: EventId, event_type: &str) -> Vec<u8> {
 }
 
 /// Seals a body under a key, bound to an event.
-///
-/// # Panics
-/// Never: the cipher refuses only plaintexts beyond 256 GiB.
 #[must_use]
 pub fn seal(key: &UserKey, event: EventId, event_type: &str, body: &[u8]) -> Sealed {
-    let nonce = XNonce::generate();
-    let aad = bound_to(event, event_type);
-    let payload = Payload { msg: body, aad: &aad };
-    // The cipher refuses only plaintexts beyond 256 GiB; a record holds 256 KiB.
-    let ciphertext = key.cipher().encrypt(&nonce, payload).unwrap_or_default();
+    let sealed = key.cipher().seal(body, &bound_to(event, event_type));
     Sealed {
         key: key.id,
-        ciphertext: STANDARD_NO_PAD.encode([&nonce[..], &ciphertext].concat()),
+        ciphertext: STANDARD_NO_PAD.encode(sealed),
     }
 }
 
@@ -167,17 +161,8 @@ pub fn open(
         return Ok(Private::Erased);
     };
     let bytes = STANDARD_NO_PAD.decode(&sealed.ciphertext).map_err(|_| Tampered)?;
-    let (nonce, ciphertext) = bytes.split_at_checked(NONCE_BYTES).ok_or(Tampered)?;
-    let nonce = XNonce::try_from(nonce).map_err(|_| Tampered)?;
-    let aad = bound_to(event, event_type);
-    let payload = Payload {
-        msg: ciphertext,
-        aad: &aad,
-    };
-    key.cipher()
-        .decrypt(&nonce, payload)
-        .map(Private::Readable)
-        .map_err(|_| Tampered)
+    let opened = key.cipher().open(&bytes, &bound_to(event, event_type));
+    opened.map(Private::Readable).ok_or(Tampered)
 }
 
 #[cfg(test)]

@@ -9,11 +9,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20::{R20, hchacha};
-use chacha20poly1305::aead::consts::U16;
-use chacha20poly1305::aead::{Aead, AeadInOut, Generate, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, XChaCha20Poly1305, XNonce};
 use domain::{CommitId, ConversationId};
+use eventstore::sealing::{Cipher, Subkey};
 use eventstore::{Checkpoint, Epoch, Stream};
 
 use super::audience::UserKey;
@@ -278,16 +275,15 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 
 /// Seals and opens cursors, with a key that every node of a deployment has.
 pub struct Cursors {
-    key: Key,
-    cipher: XChaCha20Poly1305,
+    cipher: Cipher,
     epoch: Epoch,
 }
 
-/// Seals the cursors of one socket. Each frame has one, so this costs little: the nonce is drawn once, its
-/// last eight bytes are a counter from there on, and the subkey that XChaCha derives from the rest is kept.
+/// Seals the cursors of one socket. Each frame has one, so this costs little: the first part of the nonce is
+/// drawn once and its subkey kept, and the rest is a counter.
 pub(super) struct Sealer {
-    cipher: ChaCha20Poly1305,
-    nonce: XNonce,
+    prefix: [u8; PREFIX_BYTES],
+    subkey: Subkey,
     count: u64,
     bound_to: Box<[u8]>,
 }
@@ -295,22 +291,16 @@ pub(super) struct Sealer {
 impl Sealer {
     /// Adds the text of a cursor to a text.
     pub(super) fn seal_into(&mut self, cursor: &Cursor, text: &mut String) {
-        let (prefix, counted) = self.nonce.split_at_mut(PREFIX_BYTES);
-        counted.copy_from_slice(&self.count.to_be_bytes());
+        let rest = self.count.to_be_bytes();
         self.count += 1;
-        // XChaCha20's nonce for the subkey of `prefix`: four zeros, then what is counted.
-        let mut nonce = [0; 12];
-        nonce[4..].copy_from_slice(counted);
+        let mut nonce = [0; NONCE_BYTES];
+        nonce[..PREFIX_BYTES].copy_from_slice(&self.prefix);
+        nonce[PREFIX_BYTES..].copy_from_slice(&rest);
         let mut sealed = cursor.encode();
-        // 16 and 8 bytes make whole groups of three: the rest may follow as a text of its own.
-        URL_SAFE_NO_PAD.encode_string([prefix, counted].concat(), text);
-        // The cipher refuses only plaintexts beyond 256 GiB.
-        let sealing = self
-            .cipher
-            .encrypt_in_place(&nonce.into(), &self.bound_to, &mut sealed);
-        if sealing.is_ok() {
-            URL_SAFE_NO_PAD.encode_string(sealed, text);
-        }
+        self.subkey.seal(rest, &self.bound_to, &mut sealed);
+        // The nonce is whole groups of three bytes: the rest may follow as a text of its own.
+        URL_SAFE_NO_PAD.encode_string(nonce, text);
+        URL_SAFE_NO_PAD.encode_string(sealed, text);
     }
 }
 
@@ -319,19 +309,17 @@ impl Cursors {
     #[must_use]
     pub fn new(key: [u8; 32], epoch: Epoch) -> Self {
         Self {
-            key: key.into(),
-            cipher: XChaCha20Poly1305::new(&key.into()),
+            cipher: Cipher::new(&key),
             epoch,
         }
     }
 
     /// Seals what one socket of the user is given.
     pub(super) fn sealer(&self, user: &UserKey) -> Sealer {
-        let nonce = XNonce::generate();
-        let (prefix, _) = nonce.split::<U16>();
+        let prefix = rand::random();
         Sealer {
-            cipher: ChaCha20Poly1305::new(&hchacha::<R20>(&self.key, &prefix)),
-            nonce,
+            prefix,
+            subkey: self.cipher.subkey(&prefix),
             count: 0,
             bound_to: self.bound_to(user).into(),
         }
@@ -344,16 +332,7 @@ impl Cursors {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
-        let aad = self.bound_to(user);
-        let payload = Payload {
-            msg: sealed,
-            aad: &aad,
-        };
-        let plain = self
-            .cipher
-            .decrypt(&XNonce::try_from(nonce).ok()?, payload)
-            .ok()?;
+        let plain = self.cipher.open(&bytes, &self.bound_to(user))?;
         Cursor::decode(&plain)
     }
 

@@ -9,13 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chacha20poly1305::aead::{Aead, Generate, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use domain::{TenantId, UserId};
 use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::{KeyId, KeyStore, KeysUnavailable, UserKey};
+use super::{Cipher, KeyId, KeyStore, KeysUnavailable, UserKey};
 use crate::postgres::{ConfigError, Database, lock_transaction, migrate, reason};
 
 /// How long the server may work on one question, and how long its answer may take.
@@ -26,7 +24,6 @@ const OPEN_STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a key is drawn again that was deleted just as it was made.
 const ATTEMPTS: usize = 3;
-const NONCE_BYTES: usize = 24;
 /// The code of an error about a table that does not exist.
 const NO_TABLE: &str = "42P01";
 /// What is sealed to recognise the master key by.
@@ -65,7 +62,7 @@ const ADOPTED: &str = "adopted";
 #[derive(Clone)]
 pub struct PostgresKeys {
     pool: PgPool,
-    master: XChaCha20Poly1305,
+    master: Cipher,
     are_lost: Arc<AtomicBool>,
 }
 
@@ -119,7 +116,7 @@ impl PostgresKeys {
     ) -> Result<Self, OpenError> {
         let database = Database::parse(url, namespace)?;
         let schema = database.schema("keys");
-        let master = XChaCha20Poly1305::new(master.into());
+        let master = Cipher::new(master);
         let opening = async {
             let mut connection = database.connect(&schema, OPEN_STATEMENT_TIMEOUT).await?;
             let mut transaction = connection.begin().await?;
@@ -204,11 +201,10 @@ impl PostgresKeys {
         for user in users {
             let key = UserKey::draw();
             let id = key.id.to_string();
-            columns.2.push(seal(
-                &self.master,
-                key.secret(),
-                &bound_to(tenant.as_str(), user, &id),
-            ));
+            columns.2.push(
+                self.master
+                    .seal(key.secret(), &bound_to(tenant.as_str(), user, &id)),
+            );
             columns.0.push(user);
             columns.1.push(id);
         }
@@ -235,7 +231,10 @@ impl PostgresKeys {
         wrapped: &[u8],
     ) -> Result<UserKey, KeysUnavailable> {
         let damaged = || KeysUnavailable(format!("key {id} does not open under the master key"));
-        let secret = open(&self.master, wrapped, &bound_to(tenant, user, id)).ok_or_else(damaged)?;
+        let secret = self
+            .master
+            .open(wrapped, &bound_to(tenant, user, id))
+            .ok_or_else(damaged)?;
         let secret = secret.try_into().map_err(|_| damaged())?;
         Ok(UserKey::new(id.parse().map_err(|_| damaged())?, secret))
     }
@@ -289,18 +288,18 @@ impl KeyStore for PostgresKeys {
 }
 
 /// Makes sure that the keys are under this master key.
-async fn recognise(connection: &mut PgConnection, master: &XChaCha20Poly1305) -> Result<(), OpenError> {
+async fn recognise(connection: &mut PgConnection, master: &Cipher) -> Result<(), OpenError> {
     const NAME: &str = "master";
     sqlx::query("INSERT INTO metadata (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(NAME)
-        .bind(seal(master, KNOWN, NAME.as_bytes()))
+        .bind(master.seal(KNOWN, NAME.as_bytes()))
         .execute(&mut *connection)
         .await?;
     let sealed: Vec<u8> = sqlx::query_scalar("SELECT value FROM metadata WHERE name = $1")
         .bind(NAME)
         .fetch_one(connection)
         .await?;
-    match open(master, &sealed, NAME.as_bytes()) {
+    match master.open(&sealed, NAME.as_bytes()) {
         Some(known) if known == KNOWN => Ok(()),
         _ => Err(OpenError::WrongMasterKey),
     }
@@ -314,28 +313,6 @@ fn bound_to(tenant: &str, user: &str, id: &str) -> Vec<u8> {
         bytes.extend_from_slice(part.as_bytes());
     }
     bytes
-}
-
-/// A random nonce, and what is sealed after it.
-fn seal(master: &XChaCha20Poly1305, plain: &[u8], bound_to: &[u8]) -> Vec<u8> {
-    let nonce = XNonce::generate();
-    let payload = Payload {
-        msg: plain,
-        aad: bound_to,
-    };
-    // The cipher refuses only plaintexts beyond 256 GiB.
-    let ciphertext = master.encrypt(&nonce, payload).unwrap_or_default();
-    [&nonce[..], &ciphertext].concat()
-}
-
-fn open(master: &XChaCha20Poly1305, sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES)?;
-    let nonce = XNonce::try_from(nonce).ok()?;
-    let payload = Payload {
-        msg: ciphertext,
-        aad: bound_to,
-    };
-    master.decrypt(&nonce, payload).ok()
 }
 
 fn away(error: sqlx::Error) -> KeysUnavailable {
