@@ -8,6 +8,7 @@ use crate::figures::Row;
 mod cold_start;
 mod fanout;
 mod idle;
+pub(crate) mod indexing;
 mod latency;
 mod lists;
 mod pages;
@@ -53,7 +54,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 9] = [
+pub(crate) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -89,5 +90,9 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "cold-start",
         run: |run| Box::pin(cold_start::run(run)),
+    },
+    Scenario {
+        name: "indexing",
+        run: |run| Box::pin(indexing::run(run)),
     },
 ];
