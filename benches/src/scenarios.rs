@@ -15,6 +15,7 @@ mod pages;
 mod reading;
 mod reads;
 mod rebuild;
+mod search;
 mod sends;
 
 /// How a scenario is to be run.
@@ -54,7 +55,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 10] = [
+pub(crate) const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -90,6 +91,10 @@ pub(crate) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "cold-start",
         run: |run| Box::pin(cold_start::run(run)),
+    },
+    Scenario {
+        name: "search",
+        run: |run| Box::pin(search::run(run)),
     },
     Scenario {
         name: "indexing",
