@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
 
 pub(crate) mod reads;
+pub(crate) mod search;
 
 /// The first argument of its process; the second says how many bytes the shared frame has.
 pub(crate) const COMMAND: &str = "serve-bare";

@@ -26,7 +26,7 @@ use clap::{Parser, ValueEnum};
 
 use deployment::Mode;
 use figures::Report;
-use scenarios::{Run, SCENARIOS};
+use scenarios::{Run, SCENARIOS, indexing};
 
 /// How fast Verbatim is, beside what bounds it.
 #[derive(Parser)]
@@ -71,7 +71,9 @@ async fn main() -> anyhow::Result<()> {
         Some(bare::COMMAND) => return bare::run().await,
         Some(bare::reads::COMMAND) => return bare::reads::run().await,
         Some(log_reader::COMMAND) => return log_reader::run().await,
+        Some(bare::search::COMMAND) => return bare::search::run().await,
         Some(requests::COMMAND) => return requests::run().await,
+        Some(indexing::COMMAND) => return indexing::fill().await,
         _ => {}
     }
     let cli = Cli::parse();

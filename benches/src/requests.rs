@@ -58,12 +58,20 @@ impl Requests {
         role::carry_out(COMMAND, self).await
     }
 
-    /// Asks for the first of the paths, once, and gives the answer.
+    /// The same, of another server.
+    pub(crate) fn to(&self, server: &str) -> Self {
+        Self {
+            server: server.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Asks for one path, once, and gives the answer.
     ///
     /// # Errors
     /// When it is answered otherwise than by 200.
-    pub(crate) async fn once(&self) -> anyhow::Result<serde_json::Value> {
-        let body = Client::connect(self).await?.ask(&self.paths[0]).await?;
+    pub(crate) async fn once(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        let body = Client::connect(self).await?.ask(path).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 }

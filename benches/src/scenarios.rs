@@ -15,6 +15,7 @@ mod reading;
 mod reads;
 mod rebuild;
 mod reference;
+mod search;
 mod sends;
 
 /// How a scenario is to be run.
@@ -80,12 +81,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: |run| Box::pin(lists::run(run)),
     },
     Scenario {
-        name: "reading",
-        run: |run| Box::pin(reading::run(run)),
+        name: "search",
+        run: |run| Box::pin(search::run(run)),
     },
     Scenario {
         name: "rebuild",
         run: |run| Box::pin(rebuild::run(run)),
+    },
+    Scenario {
+        name: "indexing",
+        run: |run| Box::pin(indexing::run(run)),
+    },
+    Scenario {
+        name: "reading",
+        run: |run| Box::pin(reading::run(run)),
     },
     Scenario {
         name: "cold-start",

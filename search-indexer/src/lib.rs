@@ -21,3 +21,4 @@ pub use index::{OpenError, Origin, SearchIndex};
 pub use indexer::{Indexer, IndexerStopped, StartError, Status};
 pub use query::{CursorError, Facets, Filters, Hit, SearchCursor, SearchError, SearchPage, SearchRequest};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
+pub use schema::tokenizers;

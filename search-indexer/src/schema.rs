@@ -82,8 +82,9 @@ pub(crate) fn build() -> (Schema, Fields) {
     (schema.build(), fields)
 }
 
-/// The tokenizers the schema names.
-pub(crate) fn tokenizers() -> TokenizerManager {
+/// The tokenizers that the schema names, for whoever opens an index with tantivy alone.
+#[must_use]
+pub fn tokenizers() -> TokenizerManager {
     let tokenizers = TokenizerManager::default();
     tokenizers.register(WORDS, MessageTokenizer);
     tokenizers

@@ -20,21 +20,36 @@ pub(super) async fn compare(
     paths: Vec<String>,
 ) -> anyhow::Result<Row> {
     let bare = Bare::of_reads(&deployment.place(), user).await?;
-    let requests = Requests {
+    let requests = requests(run, deployment, user, paths);
+    let to_bare = requests.to(&bare.address);
+    let path = &requests.paths[0];
+    let (ours, baseline) = (requests.once(path).await?, to_bare.once(path).await?);
+    ensure!(ours == baseline, "other answers: {ours:#}\n{baseline:#}");
+    let row = Row::new(what, Aim::Part(0.6));
+    beside(run, deployment, &bare, &requests, row).await
+}
+
+/// What sixteen clients of one user ask for.
+pub(super) fn requests(run: Run, deployment: &Deployment, user: &str, paths: Vec<String>) -> Requests {
+    Requests {
         server: deployment.node.address().to_owned(),
         token: deployment.node.folder.token(user),
         paths,
         clients: CLIENTS,
         warm_up: 0.5,
         seconds: run.seconds(),
-    };
-    let to_bare = Requests {
-        server: bare.address.clone(),
-        ..requests.clone()
-    };
-    let (ours, baseline) = (requests.once().await?, to_bare.once().await?);
-    ensure!(ours == baseline, "other answers: {ours:#}\n{baseline:#}");
-    let mut row = Row::new(what, Aim::Part(0.6));
+    }
+}
+
+/// Measures how many of these a node answers a second, in turns with a bare server.
+pub(super) async fn beside(
+    run: Run,
+    deployment: &mut Deployment,
+    bare: &Bare,
+    requests: &Requests,
+    mut row: Row,
+) -> anyhow::Result<Row> {
+    let to_bare = requests.to(&bare.address);
     for _ in 0..run.times() {
         let before = deployment.cpu();
         let ours = requests.carry_out().await?;
