@@ -8,6 +8,7 @@ use crate::figures::Row;
 mod cold_start;
 mod fanout;
 mod idle;
+pub(crate) mod indexing;
 mod latency;
 mod lists;
 mod pages;

@@ -238,7 +238,7 @@ impl Subject {
             let newest = format!("/conversations/{}/messages?limit={LIMIT}", room.id);
             let mut next = newest.clone();
             for _ in 0..PAGES {
-                let page = self.requests(run, vec![next.clone()]).once().await?;
+                let page = self.requests(run, Vec::new()).once(&next).await?;
                 let messages = page["data"].as_array().context("messages")?;
                 ensure!(messages.len() == LIMIT, "a page of {} messages", messages.len());
                 let oldest = page["prevCursor"].as_str().context("a cursor")?;
