@@ -7,6 +7,7 @@ use crate::figures::Row;
 
 mod cold_start;
 mod fanout;
+mod growth;
 mod idle;
 pub(crate) mod indexing;
 mod latency;
@@ -25,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) mode: Mode,
     /// Short, and with little data.
     pub(crate) is_quick: bool,
+    /// With more data than fits a run of everything.
+    pub(crate) is_huge: bool,
 }
 
 impl Run {
@@ -55,7 +58,7 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order of the report.
-pub(crate) const SCENARIOS: [Scenario; 11] = [
+pub(crate) const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "sends",
         run: |run| Box::pin(sends::run(run)),
@@ -99,5 +102,9 @@ pub(crate) const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "indexing",
         run: |run| Box::pin(indexing::run(run)),
+    },
+    Scenario {
+        name: "growth",
+        run: |run| Box::pin(growth::run(run)),
     },
 ];
