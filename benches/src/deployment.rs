@@ -24,7 +24,7 @@ use crate::seed::Seed;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What a node stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 pub(crate) enum Mode {
     /// A data folder.
     Embedded,
@@ -86,14 +86,20 @@ impl Deployment {
     /// When the data cannot be written.
     pub(crate) async fn start_with(mode: Mode, seed: Seed) -> anyhow::Result<(Self, Vec<Room>)> {
         let (folder, servers) = Self::prepare(mode).await;
-        let files = seed.write(folder.scratch())?;
-        let rooms = seed.rooms(&files)?;
-        folder.spawn_import(&files).wait_for(PATIENCE).await.succeeded();
-        for file in files {
-            std::fs::remove_file(file)?;
-        }
+        let rooms = take_in(&folder, &[("room", seed)]).await?.concat();
         let node = TestServer::start_on(folder).await;
         Ok((Self { node, servers }, rooms))
+    }
+
+    /// Has the node take this data in too, each under its name, and says which conversations there are of each.
+    ///
+    /// # Errors
+    /// When the data cannot be written.
+    pub(crate) async fn take_in(&mut self, seeds: &[(&str, Seed)]) -> anyhow::Result<Vec<Vec<Room>>> {
+        self.node.terminate().await;
+        let rooms = take_in(&self.node.folder, seeds).await?;
+        self.node.restart().await;
+        Ok(rooms)
     }
 
     async fn prepare(mode: Mode) -> (Folder, Option<(NatsServer, PostgresServer)>) {
@@ -196,7 +202,26 @@ impl Deployment {
     }
 }
 
+async fn take_in(folder: &Folder, seeds: &[(&str, Seed)]) -> anyhow::Result<Vec<Vec<Room>>> {
+    let (mut files, mut rooms) = (Vec::new(), Vec::with_capacity(seeds.len()));
+    for (name, seed) in seeds {
+        let written = seed.write(name, folder.scratch())?;
+        rooms.push(seed.rooms(&written)?);
+        files.extend(written);
+    }
+    folder.spawn_import(&files).wait_for(PATIENCE).await.succeeded();
+    for file in files {
+        std::fs::remove_file(file)?;
+    }
+    Ok(rooms)
+}
+
 impl Cpu {
+    /// CPU seconds of all processes since.
+    pub(crate) fn all_since(self, before: Self) -> f64 {
+        self.since(before).map(|(_, seconds)| seconds).sum()
+    }
+
     /// What was used since, noted by the name of the process.
     pub(crate) fn since(self, before: Self) -> impl Iterator<Item = (&'static str, f64)> {
         [

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::deployment::Mode;
+use crate::load::to_f64;
 
 /// What is measured, in every run of ours and of the baseline.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,22 @@ pub(crate) struct Row {
     pub(crate) aim: Aim,
     /// Anything else that the last run tells: latencies, CPU seconds, memory.
     pub(crate) beside: BTreeMap<String, f64>,
+    /// The curve that it is a point of, and where on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) point: Option<(Curve, f64)>,
+}
+
+/// How a cost grows with something.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Curve {
+    /// What its drawing is called.
+    pub(crate) name: &'static str,
+    /// The cost.
+    pub(crate) cost: &'static str,
+    /// The cost's unit.
+    pub(crate) unit: &'static str,
+    /// What it grows with.
+    pub(crate) with: &'static str,
 }
 
 /// What a figure should be.
@@ -33,8 +50,32 @@ pub(crate) enum Aim {
     Over(f64),
     /// At most this.
     Below(f64),
-    /// Nothing of its own: it stands beside the other figures.
+    /// Nothing of its own: it stands beside other figures.
     None,
+}
+
+/// The figures of a curve by its points, a line per mode.
+pub(crate) type Lines = BTreeMap<Mode, Vec<(f64, f64)>>;
+
+impl Curve {
+    /// The curve of a cost, with its unit, as it grows with something.
+    pub(crate) const fn new(
+        name: &'static str,
+        (cost, unit): (&'static str, &'static str),
+        with: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            cost,
+            unit,
+            with,
+        }
+    }
+
+    /// What its drawing is about.
+    pub(crate) fn title(&self) -> String {
+        format!("{}, by {}", self.cost, self.with)
+    }
 }
 
 impl Row {
@@ -46,6 +87,16 @@ impl Row {
             baseline: Vec::new(),
             aim,
             beside: BTreeMap::new(),
+            point: None,
+        }
+    }
+
+    /// Figures at a point of a curve.
+    pub(crate) fn at(curve: Curve, point: usize) -> Self {
+        let what = format!("{} {}, {point} {}", curve.cost, curve.unit, curve.with);
+        Self {
+            point: Some((curve, to_f64(point as u64))),
+            ..Self::new(what, Aim::None)
         }
     }
 
@@ -73,7 +124,7 @@ impl Row {
 
     /// One line of the table.
     pub(crate) fn line(&self) -> String {
-        let mut line = format!("  {:<58} {:>24}", self.what, spelled(&self.ours));
+        let mut line = format!("  {:<66} {:>24}", self.what, spelled(&self.ours));
         let _ = write!(line, " {:>24}", spelled(&self.baseline));
         let ratio = self
             .ratio()
@@ -133,7 +184,7 @@ impl Report {
     /// Everything, a line per figure.
     pub(crate) fn table(&self) -> String {
         let mut table = format!(
-            "\n  {:<58} {:>24} {:>24} {:>6} {:>9}\n",
+            "\n  {:<66} {:>24} {:>24} {:>6} {:>9}\n",
             "median (range)", "ours", "baseline", "ratio", "aim"
         );
         let mut heading = String::new();
@@ -147,6 +198,23 @@ impl Report {
             let _ = writeln!(table, "{}", line.lines().next().unwrap_or_default());
         }
         table
+    }
+
+    /// Every curve, with the medians of its points.
+    pub(crate) fn curves(&self) -> Vec<(Curve, Lines)> {
+        let mut curves: Vec<(Curve, Lines)> = Vec::new();
+        for found in &self.rows {
+            let (Some((curve, point)), Some(median)) = (found.row.point, found.median) else {
+                continue;
+            };
+            if !curves.iter().any(|(known, _)| *known == curve) {
+                curves.push((curve, Lines::new()));
+            }
+            for (_, lines) in curves.iter_mut().filter(|(known, _)| *known == curve) {
+                lines.entry(found.mode).or_default().push((point, median));
+            }
+        }
+        curves
     }
 
     /// Everything, as JSON.

@@ -10,6 +10,7 @@ mod figures;
 mod latencies;
 mod load;
 mod log_reader;
+mod plots;
 mod processes;
 mod protocol;
 mod reference;
@@ -38,12 +39,18 @@ struct Cli {
     /// Short runs and small data: shows that everything works, and roughly how fast.
     #[arg(long)]
     quick: bool,
+    /// Up to ten million messages where it is shown how costs grow: embedded, and for half an hour.
+    #[arg(long)]
+    huge: bool,
     /// In which modes.
     #[arg(long, value_enum, default_value_t = Modes::Both)]
     mode: Modes,
     /// Where the figures go as JSON.
     #[arg(long, default_value = "target/bench.json", value_name = "FILE")]
     json: PathBuf,
+    /// Where drawings of how costs grow go.
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -95,6 +102,7 @@ async fn main() -> anyhow::Result<()> {
             let run = Run {
                 mode: *mode,
                 is_quick: cli.quick,
+                is_huge: cli.huge,
             };
             let rows = (scenario.run)(run)
                 .await
@@ -108,6 +116,11 @@ async fn main() -> anyhow::Result<()> {
     say(&report.table());
     std::fs::write(&cli.json, report.json()?).with_context(|| cli.json.display().to_string())?;
     say(&format!("as JSON: {}", cli.json.display()));
+    if let Some(folder) = cli.plots {
+        for (curve, lines) in report.curves() {
+            plots::draw(curve, &lines, &folder)?;
+        }
+    }
     Ok(())
 }
 

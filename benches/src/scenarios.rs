@@ -7,6 +7,7 @@ use crate::figures::Row;
 
 mod cold_start;
 mod fanout;
+mod growth;
 mod idle;
 pub(crate) mod indexing;
 mod latency;
@@ -26,6 +27,8 @@ pub(crate) struct Run {
     pub(crate) mode: Mode,
     /// Short, and with little data.
     pub(crate) is_quick: bool,
+    /// With more data than fits a run of everything.
+    pub(crate) is_huge: bool,
 }
 
 impl Run {
@@ -104,5 +107,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "reference",
         run: |run| Box::pin(reference::run(run)),
+    },
+    Scenario {
+        name: "growth",
+        run: |run| Box::pin(growth::run(run)),
     },
 ];

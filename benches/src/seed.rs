@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use ::tests::token::DEFAULT_TENANT;
+use anyhow::Context;
 use domain::{ConversationId, TenantId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -50,11 +51,12 @@ impl Seed {
         (self.conversations * self.messages) as u64
     }
 
-    /// Writes a log of each conversation into a folder.
+    /// Writes a log of each conversation into a folder. Under the same name, a longer log of a conversation
+    /// begins as a shorter one does.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    pub(crate) fn write(&self, name: &str, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let mut files = Vec::with_capacity(self.conversations);
         let words = words();
         for room in 0..self.conversations {
@@ -65,7 +67,7 @@ impl Seed {
                 let (hour, minute, member) = (minute / 60 % 24, minute % 60, &members[member]);
                 writeln!(text, "[{hour:02}:{minute:02}] <{member}> {said}")?;
             }
-            let file = folder.join(file_name(room));
+            let file = folder.join(format!("2020-01-01.{name}-{room}.raw.txt"));
             std::fs::write(&file, text)?;
             files.push(file);
         }
@@ -117,8 +119,9 @@ impl Seed {
                 &mut std::io::BufReader::new(std::fs::File::open(file)?),
                 &mut first,
             )?;
-            let (name, first) = (file_name(room), first.trim_end_matches('\n'));
-            let id = ConversationId::imported(&tenant, "irc", &[name.as_bytes(), first.as_bytes()]);
+            let name = file.file_name().context("a file")?.as_encoded_bytes();
+            let first = first.trim_end_matches('\n').as_bytes();
+            let id = ConversationId::imported(&tenant, "irc", &[name, first]);
             rooms.push(Room {
                 id: id.to_string(),
                 members: self.members_of(room),
@@ -127,10 +130,6 @@ impl Seed {
         }
         Ok(rooms)
     }
-}
-
-fn file_name(room: usize) -> String {
-    format!("2020-01-01.room-{room}.raw.txt")
 }
 
 /// The words, the most frequent first.
@@ -174,7 +173,7 @@ mod tests {
             shared: 2,
         };
         let folder = tempfile::tempdir().unwrap();
-        let files = seed.write(folder.path()).unwrap();
+        let files = seed.write("room", folder.path()).unwrap();
         let text = std::fs::read_to_string(&files[1]).unwrap();
         assert_eq!(text.lines().count(), 12);
         for member in ["s0", "s1", "u1-0", "u1-1", "u1-2"] {

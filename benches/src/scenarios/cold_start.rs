@@ -55,14 +55,19 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
 }
 
 /// A node that is ready.
-struct Node {
+pub(super) struct Node {
     process: Process,
     address: String,
-    ready_after: Duration,
+    /// How long it took.
+    pub(super) ready_after: Duration,
 }
 
 impl Node {
-    async fn start(folder: &Folder) -> anyhow::Result<Self> {
+    /// Starts one on this folder, which no other has.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(super) async fn start(folder: &Folder) -> anyhow::Result<Self> {
         let began = Instant::now();
         let mut process = folder.spawn_server();
         let mut nobody: Option<(String, Client)> = None;
@@ -91,7 +96,8 @@ impl Node {
         Client::new(&self.address, Some(&folder.token(&room.members[0])))
     }
 
-    async fn end(mut self, is_killed: bool) {
+    /// Stops it, or kills it.
+    pub(super) async fn end(mut self, is_killed: bool) {
         if is_killed {
             self.process.kill();
         } else {

@@ -67,7 +67,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Searches of every kind, the kinds in turns.
-fn paths() -> Vec<String> {
+pub(super) fn paths() -> Vec<String> {
     let words = seed::words();
     let mut random = StdRng::seed_from_u64(1);
     let mut paths = Vec::with_capacity(KINDS.len() * EACH);
