@@ -39,7 +39,7 @@ impl Run {
 
     /// How long one measurement takes, in seconds, after a warm-up of a second.
     pub(crate) const fn seconds(self) -> f64 {
-        if self.is_quick { 2.0 } else { 8.0 }
+        if self.is_quick { 1.0 } else { 8.0 }
     }
 
     /// How many messages a large log has.
