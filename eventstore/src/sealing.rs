@@ -23,7 +23,7 @@ pub mod postgres;
 pub mod sqlite;
 mod vault;
 
-pub use cipher::{Cipher, Subkey};
+pub use cipher::{Cipher, Sealer};
 pub use vault::Vault;
 
 /// Names a key. A user who is erased and comes back gets another one.

@@ -10,16 +10,13 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{CommitId, ConversationId};
-use eventstore::sealing::{Cipher, Subkey};
+use eventstore::sealing::{self, Cipher};
 use eventstore::{Checkpoint, Epoch, Stream};
 
 use super::audience::UserKey;
 
 /// The first byte of a cursor: how the rest is to be read.
 const VERSION: u8 = 1;
-const NONCE_BYTES: usize = 24;
-/// What of a nonce a socket's cursors share.
-const PREFIX_BYTES: usize = 16;
 /// The longest cursor that is looked at.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -279,27 +276,16 @@ pub struct Cursors {
     epoch: Epoch,
 }
 
-/// Seals the cursors of one socket. Each frame has one, so this costs little: the first part of the nonce is
-/// drawn once and its subkey kept, and the rest is a counter.
+/// Seals the cursors of one socket. Each frame has one, so this costs little.
 pub(super) struct Sealer {
-    prefix: [u8; PREFIX_BYTES],
-    subkey: Subkey,
-    count: u64,
+    sealer: sealing::Sealer,
     bound_to: Box<[u8]>,
 }
 
 impl Sealer {
     /// Adds the text of a cursor to a text.
     pub(super) fn seal_into(&mut self, cursor: &Cursor, text: &mut String) {
-        let rest = self.count.to_be_bytes();
-        self.count += 1;
-        let mut nonce = [0; NONCE_BYTES];
-        nonce[..PREFIX_BYTES].copy_from_slice(&self.prefix);
-        nonce[PREFIX_BYTES..].copy_from_slice(&rest);
-        let mut sealed = cursor.encode();
-        self.subkey.seal(rest, &self.bound_to, &mut sealed);
-        // The nonce is whole groups of three bytes: the rest may follow as a text of its own.
-        URL_SAFE_NO_PAD.encode_string(nonce, text);
+        let sealed = self.sealer.seal(&cursor.encode(), &self.bound_to);
         URL_SAFE_NO_PAD.encode_string(sealed, text);
     }
 }
@@ -316,11 +302,8 @@ impl Cursors {
 
     /// Seals what one socket of the user is given.
     pub(super) fn sealer(&self, user: &UserKey) -> Sealer {
-        let prefix = rand::random();
         Sealer {
-            prefix,
-            subkey: self.cipher.subkey(&prefix),
-            count: 0,
+            sealer: self.cipher.sealer(),
             bound_to: self.bound_to(user).into(),
         }
     }

@@ -185,11 +185,10 @@ impl<'a> Session<'a> {
         // What was accepted is carried out in any case; who can still listen hears of it.
         let drained = async {
             while let Some(answer) = self.in_flight.next().await {
-                if self.feed(answer).await.is_err() {
+                if self.feed(answer).await.is_err() || self.flush().await.is_err() {
                     return;
                 }
             }
-            let _ = self.flush().await;
         };
         if closing != Closing::Gone {
             let _ = timeout(DRAIN_PATIENCE, drained).await;

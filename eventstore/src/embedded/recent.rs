@@ -49,7 +49,7 @@ impl Recent {
     pub(super) fn after(&self, sequence: u64, limit: usize) -> Option<Vec<Record>> {
         let kept = self.kept();
         let first = kept.records.front()?.sequence;
-        let skipped = usize::try_from((sequence + 1).checked_sub(first)?).ok()?;
+        let skipped = usize::try_from(sequence.checked_add(1)?.checked_sub(first)?).ok()?;
         if skipped >= kept.records.len() {
             return None;
         }
@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(sequences(&recent, 4, 9), Some(vec![5, 6, 7]));
         assert_eq!(sequences(&recent, 5, 1), Some(vec![6]));
         assert_eq!(sequences(&recent, 7, 9), None);
+        assert_eq!(sequences(&recent, u64::MAX, 9), None);
         recent.extend(vec![record(8, BYTES - 1)]);
         assert_eq!(sequences(&recent, 5, 9), None);
         assert_eq!(sequences(&recent, 6, 9), Some(vec![7, 8]));

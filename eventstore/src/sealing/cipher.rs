@@ -3,18 +3,23 @@
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use chacha20::{R20, hchacha};
-use rand::Rng;
 
 /// Bytes of a nonce: those that make the subkey, and the rest.
 const PREFIX_BYTES: usize = 16;
 const REST_BYTES: usize = 8;
+const NONCE_BYTES: usize = PREFIX_BYTES + REST_BYTES;
 
 /// Seals and opens under a key of 256 bits.
 #[derive(Clone)]
 pub struct Cipher([u8; 32]);
 
-/// The subkey of nonces with the same first 16 bytes. No two texts may be sealed with the same rest.
-pub struct Subkey(LessSafeKey);
+/// Seals many texts at little cost: the first part of their nonces is drawn once and its subkey kept, and the
+/// rest is a counter. What it seals opens as everything else does.
+pub struct Sealer {
+    prefix: [u8; PREFIX_BYTES],
+    subkey: LessSafeKey,
+    count: u64,
+}
 
 impl Cipher {
     /// Under this key.
@@ -23,25 +28,30 @@ impl Cipher {
         Self(*key)
     }
 
-    /// The subkey of nonces that begin like this.
+    /// A sealer with nonces of its own.
     #[must_use]
-    pub fn subkey(&self, prefix: &[u8; 16]) -> Subkey {
-        let key = hchacha::<R20>(&self.0.into(), &(*prefix).into());
-        // The cipher refuses only keys of another length.
-        #[allow(clippy::expect_used, reason = "a subkey has the length of a key")]
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &key).expect("a key of 32 bytes");
-        Subkey(LessSafeKey::new(key))
+    pub fn sealer(&self) -> Sealer {
+        let prefix = rand::random();
+        Sealer {
+            prefix,
+            subkey: self.subkey(&prefix),
+            count: 0,
+        }
     }
 
     /// Seals a text, bound to something: a random nonce, the ciphertext, and its tag.
     #[must_use]
     pub fn seal(&self, plain: &[u8], bound_to: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; PREFIX_BYTES + REST_BYTES];
-        rand::rng().fill_bytes(&mut nonce);
-        let (prefix, rest) = halves(&nonce);
-        let mut text = plain.to_vec();
-        self.subkey(prefix).seal(*rest, bound_to, &mut text);
-        [&nonce[..], &text].concat()
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let (prefix, _) = halves(&nonce);
+        seal(&self.subkey(prefix), &nonce, plain, bound_to)
+    }
+
+    fn subkey(&self, prefix: &[u8; PREFIX_BYTES]) -> LessSafeKey {
+        let key = hchacha::<R20>(&self.0.into(), &(*prefix).into());
+        #[allow(clippy::expect_used, reason = "a subkey has the length of a key")]
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &key).expect("a key of 32 bytes");
+        LessSafeKey::new(key)
     }
 
     /// What was sealed, bound to this; `None` when it was not, or is damaged.
@@ -51,29 +61,40 @@ impl Cipher {
         let (prefix, rest) = halves(nonce);
         let mut text = ciphertext.to_vec();
         let subkey = self.subkey(prefix);
-        let opened = subkey
-            .0
-            .open_in_place(nonce_of(*rest), Aad::from(bound_to), &mut text);
+        let opened = subkey.open_in_place(nonce_of(*rest), Aad::from(bound_to), &mut text);
         let length = opened.ok()?.len();
         text.truncate(length);
         Some(text)
     }
 }
 
-impl Subkey {
-    /// Seals a text in its place and adds its tag. `rest` is what follows the prefix in the nonce.
-    pub fn seal(&self, rest: [u8; 8], bound_to: &[u8], text: &mut Vec<u8>) {
-        let sealed = self
-            .0
-            .seal_in_place_append_tag(nonce_of(rest), Aad::from(bound_to), text);
-        if sealed.is_err() {
-            // Only a text beyond 256 GiB: whatever it was, it does not get out.
-            text.clear();
-        }
+impl Sealer {
+    /// Seals the next text, bound to something: its nonce, the ciphertext, and its tag.
+    #[must_use]
+    pub fn seal(&mut self, plain: &[u8], bound_to: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        nonce[..PREFIX_BYTES].copy_from_slice(&self.prefix);
+        nonce[PREFIX_BYTES..].copy_from_slice(&self.count.to_be_bytes());
+        self.count += 1;
+        seal(&self.subkey, &nonce, plain, bound_to)
     }
 }
 
-fn halves(nonce: &[u8; PREFIX_BYTES + REST_BYTES]) -> (&[u8; PREFIX_BYTES], &[u8; REST_BYTES]) {
+fn seal(subkey: &LessSafeKey, nonce: &[u8; NONCE_BYTES], plain: &[u8], bound_to: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(NONCE_BYTES + plain.len() + CHACHA20_POLY1305.tag_len());
+    sealed.extend_from_slice(nonce);
+    sealed.extend_from_slice(plain);
+    let (_, rest) = halves(nonce);
+    let text = &mut sealed[NONCE_BYTES..];
+    match subkey.seal_in_place_separate_tag(nonce_of(*rest), Aad::from(bound_to), text) {
+        Ok(tag) => sealed.extend_from_slice(tag.as_ref()),
+        // Only a text beyond 256 GiB: whatever it was, it does not get out.
+        Err(_) => sealed.clear(),
+    }
+    sealed
+}
+
+fn halves(nonce: &[u8; NONCE_BYTES]) -> (&[u8; PREFIX_BYTES], &[u8; REST_BYTES]) {
     let (prefix, rest) = nonce.split_at(PREFIX_BYTES);
     let (Some(prefix), Some(rest)) = (prefix.first_chunk(), rest.first_chunk()) else {
         unreachable!("the two have the lengths of the parts");
@@ -103,20 +124,30 @@ mod tests {
         let bound_to = [
             0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7,
         ];
-        let (prefix, rest) = halves(&nonce);
-        let mut sealed = text.to_vec();
+        let (prefix, _) = halves(&nonce);
         let cipher = Cipher::new(&key);
-        cipher.subkey(prefix).seal(*rest, &bound_to, &mut sealed);
-        assert_eq!(sealed[..4], [0xbd, 0x6d, 0x17, 0x9d]);
+        let sealed = seal(&cipher.subkey(prefix), &nonce, text, &bound_to);
+        assert_eq!(sealed[24..28], [0xbd, 0x6d, 0x17, 0x9d]);
         assert_eq!(
-            sealed[text.len()..],
+            sealed[24 + text.len()..],
             [
                 0xc0, 0x87, 0x59, 0x24, 0xc1, 0xc7, 0x98, 0x79, 0x47, 0xde, 0xaf, 0xd8, 0x78, 0x0a, 0xcf,
                 0x49
             ]
         );
-        let sealed = [&nonce[..], &sealed].concat();
         assert_eq!(cipher.open(&sealed, &bound_to).as_deref(), Some(&text[..]));
+    }
+
+    #[test]
+    fn a_sealer_never_uses_a_nonce_twice() {
+        let cipher = Cipher::new(&[7; 32]);
+        let mut sealer = cipher.sealer();
+        let [one, two] = [(); 2].map(|()| sealer.seal(b"hello", b"here"));
+        let other = cipher.sealer().seal(b"hello", b"here");
+        assert!(one[..24] != two[..24] && one[..24] != other[..24]);
+        for sealed in [one, two, other] {
+            assert_eq!(cipher.open(&sealed, b"here"), Some(b"hello".to_vec()));
+        }
     }
 
     #[test]
