@@ -7,7 +7,7 @@ use super::{StoreError, spelling};
 
 /// A row of a database: the few types that its columns have.
 pub(super) trait Cells<'r>: Copy {
-    fn bytes(self, index: usize) -> Result<Option<&'r [u8]>, StoreError>;
+    fn id(self, index: usize) -> Result<Option<[u8; 16]>, StoreError>;
     fn text(self, index: usize) -> Result<Option<&'r str>, StoreError>;
     fn number(self, index: usize) -> Result<Option<i64>, StoreError>;
     fn flag(self, index: usize) -> Result<Option<bool>, StoreError>;
@@ -20,6 +20,12 @@ pub(super) fn integer(number: u64) -> Result<i64, StoreError> {
 
 pub(super) fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(what.to_owned())
+}
+
+/// The bytes of an id.
+pub(super) fn sixteen(bytes: Option<&[u8]>) -> Result<Option<[u8; 16]>, StoreError> {
+    let bytes = bytes.map(<[u8; 16]>::try_from).transpose();
+    bytes.map_err(|_| damaged("an id that has not 16 bytes"))
 }
 
 /// Reads the columns of a row from left to right.
@@ -50,13 +56,7 @@ impl<'r, R: Cells<'r>> Columns<R> {
         from_bytes: impl FnOnce([u8; 16]) -> T,
     ) -> Result<Option<T>, StoreError> {
         let index = self.step();
-        let Some(bytes) = self.row.bytes(index)? else {
-            return Ok(None);
-        };
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| damaged("an id that has not 16 bytes"))?;
-        Ok(Some(from_bytes(bytes)))
+        Ok(self.row.id(index)?.map(from_bytes))
     }
 
     fn present_text(&mut self) -> Result<&'r str, StoreError> {

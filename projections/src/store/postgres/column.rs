@@ -5,7 +5,7 @@ use sqlx::{Postgres, Row};
 
 use super::store_error;
 use crate::store::StoreError;
-use crate::store::column::{Cells, integer};
+use crate::store::column::{Cells, integer, sixteen};
 
 /// One column of the rows.
 pub(super) fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
@@ -25,8 +25,8 @@ where
 }
 
 impl<'r> Cells<'r> for &'r PgRow {
-    fn bytes(self, index: usize) -> Result<Option<&'r [u8]>, StoreError> {
-        cell(self, index)
+    fn id(self, index: usize) -> Result<Option<[u8; 16]>, StoreError> {
+        sixteen(cell(self, index)?)
     }
 
     fn text(self, index: usize) -> Result<Option<&'r str>, StoreError> {

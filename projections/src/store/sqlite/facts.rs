@@ -6,7 +6,7 @@ use eventstore::snapshot::Snapshot;
 use eventstore::subject::Stream;
 use sqlx::SqliteConnection;
 
-use super::column::{Hex, json};
+use super::column::{Found, Hex, json};
 use super::{sql, store_error};
 use crate::store::column::integer;
 use crate::store::{StoreError, rows};
@@ -17,14 +17,12 @@ pub(super) async fn facts(
     stream: &Stream,
     commands: &[CommandId],
 ) -> Result<Facts, StoreError> {
-    let rows = sqlx::query(sql::FACTS)
+    let query = sqlx::query(sql::FACTS)
         .bind(shard)
         .bind(stream.subject())
-        .bind(json(commands.iter().map(|id| Hex(id.to_bytes())))?)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::facts(&rows)
+        .bind(json(commands.iter().map(|id| Hex(id.to_bytes())))?);
+    let found = Found::of(query, connection).await?;
+    rows::facts(&found.rows()?)
 }
 
 pub(super) async fn command_ids(
@@ -33,14 +31,12 @@ pub(super) async fn command_ids(
     stream: &Stream,
     at_most: u32,
 ) -> Result<CommandIds, StoreError> {
-    let rows = sqlx::query(sql::COMMAND_IDS)
+    let query = sqlx::query(sql::COMMAND_IDS)
         .bind(shard)
         .bind(stream.subject())
-        .bind(i64::from(at_most) + 1)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::command_ids(&rows, at_most)
+        .bind(i64::from(at_most) + 1);
+    let found = Found::of(query, connection).await?;
+    rows::command_ids(&found.rows()?, at_most)
 }
 
 pub(super) async fn load_snapshot(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
 use sqlx::{Connection, SqliteConnection};
 
-use super::column::{Hex, json};
+use super::column::{Found, Hex, json};
 use super::{sql, store_error};
 use crate::store::column::integer;
 use crate::store::{StoreError, rows};
@@ -21,16 +21,15 @@ pub(super) async fn conversations(
     cursor: Option<ListCursor>,
 ) -> Result<ConversationPage, StoreError> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
-    let rows = sqlx::query(sql::CONVERSATION_PAGE)
+    let query = sqlx::query(sql::CONVERSATION_PAGE)
         .bind(tenant.as_str())
         .bind(user.as_str())
         .bind(cursor.map(|cursor| cursor.activity_at.as_millis()))
         .bind(cursor.map(|cursor| cursor.id.to_bytes().to_vec()))
-        .bind(i64::from(limit) + 1)
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(store_error)?;
-    let mut ids = rows
+        .bind(i64::from(limit) + 1);
+    let found = Found::of(query, &mut transaction).await?;
+    let mut ids = found
+        .rows()?
         .iter()
         .map(rows::conversation_id)
         .collect::<Result<Vec<_>, _>>()?;
@@ -59,22 +58,22 @@ async fn views(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(sql::CONVERSATION_VIEWS)
+    let query = sqlx::query(sql::CONVERSATION_VIEWS)
         .bind(tenant.as_str())
         .bind(user.as_str())
-        .bind(json(ids.iter().map(|id| Hex(id.to_bytes())))?)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(store_error)?;
-    let views = rows.iter().map(rows::view).collect::<Result<Vec<_>, _>>()?;
+        .bind(json(ids.iter().map(|id| Hex(id.to_bytes())))?);
+    let found = Found::of(query, connection).await?;
+    let views = found
+        .rows()?
+        .iter()
+        .map(rows::view)
+        .collect::<Result<Vec<_>, _>>()?;
     // Only members of what may be seen.
-    let rows = sqlx::query(sql::CONVERSATION_MEMBERS)
+    let query = sqlx::query(sql::CONVERSATION_MEMBERS)
         .bind(json(views.iter().map(|view| Hex(view.id.to_bytes())))?)
-        .bind(integer(MEMBERS_IN_VIEW as u64)?)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::with_members(views, &rows)
+        .bind(integer(MEMBERS_IN_VIEW as u64)?);
+    let found = Found::of(query, connection).await?;
+    rows::with_members(views, &found.rows()?)
 }
 
 pub(super) async fn messages(
@@ -99,13 +98,9 @@ pub(super) async fn messages(
     if let Some(after) = after {
         query = query.bind(after);
     }
-    let rows = query
-        .bind(before)
-        .bind(i64::from(range.limit) + 1)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::message_page(rows.iter(), range)
+    query = query.bind(before).bind(i64::from(range.limit) + 1);
+    let found = Found::of(query, connection).await?;
+    rows::message_page(found.rows()?.iter(), range)
 }
 
 pub(super) async fn hydrate(
@@ -117,14 +112,12 @@ pub(super) async fn hydrate(
     let asked = ids
         .iter()
         .filter_map(|id| Some((Hex(id.conversation.to_bytes()), integer(id.ordinal.get()).ok()?)));
-    let rows = sqlx::query(sql::HYDRATE)
+    let query = sqlx::query(sql::HYDRATE)
         .bind(tenant.as_str())
         .bind(user.as_str())
-        .bind(json(asked)?)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::messages(&rows)
+        .bind(json(asked)?);
+    let found = Found::of(query, connection).await?;
+    rows::messages(&found.rows()?)
 }
 
 pub(super) async fn unread(
@@ -146,13 +139,11 @@ pub(super) async fn memberships(
     connection: &mut SqliteConnection,
     (tenant, user): (&TenantId, &UserId),
 ) -> Result<Memberships, StoreError> {
-    let rows = sqlx::query(sql::MEMBERSHIPS)
+    let query = sqlx::query(sql::MEMBERSHIPS)
         .bind(tenant.as_str())
-        .bind(user.as_str())
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::memberships(&rows)
+        .bind(user.as_str());
+    let found = Found::of(query, connection).await?;
+    rows::memberships(&found.rows()?)
 }
 
 pub(super) async fn membership_changes(
@@ -161,14 +152,12 @@ pub(super) async fn membership_changes(
     after: u64,
     limit: u32,
 ) -> Result<MembershipChanges, StoreError> {
-    let rows = sqlx::query(sql::MEMBERSHIP_CHANGES)
+    let query = sqlx::query(sql::MEMBERSHIP_CHANGES)
         .bind(shard)
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(limit.max(1))
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows::membership_changes(shard, &rows)
+        .bind(limit.max(1));
+    let found = Found::of(query, connection).await?;
+    rows::membership_changes(shard, &found.rows()?)
 }
 
 pub(super) async fn members_of(
@@ -176,13 +165,11 @@ pub(super) async fn members_of(
     tenant: &TenantId,
     conversation: ConversationId,
 ) -> Result<Vec<UserId>, StoreError> {
-    let rows = sqlx::query(sql::MEMBERS_OF)
+    let query = sqlx::query(sql::MEMBERS_OF)
         .bind(tenant.as_str())
-        .bind(conversation.to_bytes().to_vec())
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows.iter().map(rows::user).collect()
+        .bind(conversation.to_bytes().to_vec());
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::user).collect()
 }
 
 pub(super) async fn profiles(
@@ -190,13 +177,11 @@ pub(super) async fn profiles(
     tenant: &TenantId,
     users: &[UserId],
 ) -> Result<BTreeMap<UserId, Profile>, StoreError> {
-    let rows = sqlx::query(sql::PROFILES)
+    let query = sqlx::query(sql::PROFILES)
         .bind(tenant.as_str())
-        .bind(json(users)?)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows.iter().map(rows::profile).collect()
+        .bind(json(users)?);
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::profile).collect()
 }
 
 pub(super) async fn read_by(
@@ -207,13 +192,11 @@ pub(super) async fn read_by(
     let Ok(ordinal) = integer(Ordinal::get(message.ordinal)) else {
         return Ok(Vec::new());
     };
-    let rows = sqlx::query(sql::READ_BY)
+    let query = sqlx::query(sql::READ_BY)
         .bind(tenant.as_str())
         .bind(user.as_str())
         .bind(message.conversation.to_bytes().to_vec())
-        .bind(ordinal)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    rows.iter().map(rows::receipt).collect()
+        .bind(ordinal);
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::receipt).collect()
 }

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use eventstore::consumer::Checkpoint;
 use sqlx::{Connection, SqliteConnection};
 
-use super::column::{Hex, json};
+use super::column::{Found, Hex, json};
 use super::{sql, store_error};
 use crate::fold::{Changes, Keys, Rows};
 use crate::store::column::integer;
@@ -37,23 +37,21 @@ pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Resu
         return Ok(loaded);
     }
     let asked = json(keys.conversations.keys().map(|id| Hex(id.to_bytes())))?;
-    let found = sqlx::query(sql::LOAD_CONVERSATIONS)
-        .bind(asked)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(store_error)?;
-    loaded.conversations = found.iter().map(rows::conversation).collect::<Result<_, _>>()?;
+    let query = sqlx::query(sql::LOAD_CONVERSATIONS).bind(asked);
+    let found = Found::of(query, connection).await?;
+    loaded.conversations = found
+        .rows()?
+        .iter()
+        .map(rows::conversation)
+        .collect::<Result<_, _>>()?;
     let asked = json(
         keys.conversations
             .iter()
             .flat_map(|(id, users)| users.iter().map(|user| (Hex(id.to_bytes()), user.as_str()))),
     )?;
-    let found = sqlx::query(sql::LOAD_MEMBERS)
-        .bind(asked)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    loaded.members = found.iter().map(rows::member).collect::<Result<_, _>>()?;
+    let query = sqlx::query(sql::LOAD_MEMBERS).bind(asked);
+    let found = Found::of(query, connection).await?;
+    loaded.members = found.rows()?.iter().map(rows::member).collect::<Result<_, _>>()?;
     Ok(loaded)
 }
 

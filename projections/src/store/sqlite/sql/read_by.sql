@@ -1,8 +1,10 @@
 -- A receipt mark advances by reading (a move) or by sending, at ordinals that only rise. So the first step
 -- that reached the message is the lowest at or above it, of both.
-SELECT m.user_id,
-       CASE WHEN own.ordinal IS NULL OR moved.ordinal < own.ordinal THEN moved.moved_at
-            ELSE own.recorded_at END AS read_at
+SELECT json_group_array(json_array(
+    m.user_id,
+    CASE WHEN own.ordinal IS NULL OR moved.ordinal < own.ordinal THEN moved.moved_at
+         ELSE own.recorded_at END
+) ORDER BY m.user_id)
 FROM members AS me
 CROSS JOIN messages AS s ON s.conversation_id = me.conversation_id AND s.ordinal = ?4
 CROSS JOIN members AS m ON m.conversation_id = s.conversation_id AND m.user_id <> s.sender_id
@@ -18,4 +20,3 @@ LEFT JOIN messages AS own
         WHERE later.conversation_id = m.conversation_id AND later.sender_id = m.user_id AND later.ordinal >= ?4
     )
 WHERE me.conversation_id = ?3 AND me.user_id = ?2 AND me.tenant_id = ?1 AND me.is_active = 1
-ORDER BY m.user_id
