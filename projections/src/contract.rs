@@ -77,6 +77,7 @@ macro_rules! read_model_contract {
             conversations::the_owner_who_leaves_hands_over,
             conversations::profiles_are_the_newest_ones,
             memberships::memberships_come_with_checkpoints,
+            memberships::active_conversations_are_always_the_newest,
             memberships::memberships_say_what_changed_them,
             memberships::changed_memberships_are_listed_by_shard,
             memberships::a_page_of_changes_ends_between_commits,

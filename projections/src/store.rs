@@ -2,6 +2,7 @@
 //! projector folded. Every store passes the suite in `contract`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{ConversationId, MessageId, TenantId, Timestamp, UserId};
@@ -124,6 +125,16 @@ pub trait ReadModel: FactStore + SnapshotStore {
         user: &UserId,
         conversation: ConversationId,
     ) -> Result<Option<u64>, StoreError>;
+
+    /// The conversations of which the user is an active member, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn active_conversations(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+    ) -> Result<Arc<[ConversationId]>, StoreError>;
 
     /// The conversations of which the user is or was a member, and the checkpoints they are as of.
     ///

@@ -65,13 +65,13 @@ pub async fn search(
         .map(|cursor| cursor.parse())
         .transpose()
         .map_err(|_| ApiError::bad_request("invalid_cursor", "the cursor is not one of a search"))?;
-    let memberships = app
+    let conversations = app
         .read_model
-        .memberships(&identity.tenant, &identity.user)
+        .active_conversations(&identity.tenant, &identity.user)
         .await?;
     let request = SearchRequest {
         tenant: identity.tenant.clone(),
-        conversations: memberships.active().collect(),
+        conversations: conversations.to_vec(),
         text,
         limit: limit as usize,
         cursor,

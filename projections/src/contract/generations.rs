@@ -13,7 +13,7 @@ pub async fn a_rebuilt_generation_takes_the_place<H: Home>() {
     let home = H::fresh().await;
     let store = home.open().await;
     let mut old = History::default();
-    old.group(1, &["ann"]);
+    let before = old.group(1, &["ann"]);
     old.settle(&*store).await;
     let mut new = History::default();
     let id = new.group(2, &["ann"]);
@@ -24,8 +24,17 @@ pub async fn a_rebuilt_generation_takes_the_place<H: Home>() {
         Some(old.checkpoint),
         "the live one goes on"
     );
+    let active = async || {
+        store
+            .active_conversations(&tenant(), &user("ann"))
+            .await
+            .unwrap()
+            .to_vec()
+    };
+    assert_eq!(active().await, [before]);
     assert_eq!(next.freeze().await.unwrap(), [old.checkpoint]);
     next.swap().await.unwrap();
+    assert_eq!(active().await, [id]);
     assert_eq!(store.checkpoint(0).await.unwrap(), Some(new.checkpoint));
     new.send(id, "ann");
     new.settle(&*store).await;

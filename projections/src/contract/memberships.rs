@@ -27,6 +27,45 @@ pub async fn memberships_come_with_checkpoints<H: Home>() {
     );
 }
 
+/// Whatever was asked before: who was removed is out as soon as that was taken in, and who joined is in.
+pub async fn active_conversations_are_always_the_newest<H: Home>() {
+    let home = H::fresh().await;
+    let store = home.open().await;
+    let other_node = home.beside(&store).await;
+    let mut history = History::default();
+    let [two, one] = [2, 1].map(|number| history.group(number, &["ann", "bob"]));
+    let elsewhere = TenantId::parse("other").unwrap();
+    history.tenant = elsewhere.clone();
+    let theirs = history.group(3, &["bob"]);
+    history.tenant = tenant();
+    history.settle(&*store).await;
+    let of = async |tenant: &TenantId, name| {
+        let conversations = store.active_conversations(tenant, &user(name)).await.unwrap();
+        let beside = other_node
+            .active_conversations(tenant, &user(name))
+            .await
+            .unwrap();
+        assert_eq!(conversations, beside);
+        conversations.to_vec()
+    };
+    for _ in 0..2 {
+        assert_eq!(of(&tenant(), "bob").await, [one, two]);
+        assert_eq!(of(&elsewhere, "bob").await, [theirs]);
+        assert_eq!(of(&tenant(), "eve").await, []);
+    }
+    history.leave(one, "bob", None);
+    history.join(two, &["eve"]);
+    history.settle(&*store).await;
+    assert_eq!(of(&tenant(), "bob").await, [two]);
+    assert_eq!(of(&tenant(), "ann").await, [one, two]);
+    assert_eq!(of(&tenant(), "eve").await, [two]);
+    history.send(two, "bob");
+    history.join(one, &["bob"]);
+    history.leave(two, "bob", None);
+    history.settle(&*store).await;
+    assert_eq!(of(&tenant(), "bob").await, [one]);
+}
+
 /// Who left is still told so, with the commit that did it; messages and marks change nothing.
 pub async fn memberships_say_what_changed_them<H: Home>() {
     let home = H::fresh().await;

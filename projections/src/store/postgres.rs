@@ -328,6 +328,15 @@ impl ReadModel for PostgresReadModel {
             .await
     }
 
+    async fn active_conversations(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+    ) -> Result<Arc<[ConversationId]>, StoreError> {
+        self.read(async |connection| read::active_conversations(connection, (tenant, user)).await)
+            .await
+    }
+
     async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError> {
         self.read(async |connection| read::memberships(connection, (tenant, user)).await)
             .await

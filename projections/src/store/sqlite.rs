@@ -25,6 +25,7 @@ use crate::view::{
     MessageRange, MessageView, Profile, Receipt,
 };
 
+mod active;
 mod column;
 mod facts;
 mod generation;
@@ -139,7 +140,13 @@ impl ProjectionStore for SqliteReadModel {
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
         let live = self.live().await?;
-        write::apply(&mut *live.writer.lock().await, batch).await
+        let mut writer = live.writer.lock().await;
+        let members = batch.changes.members.iter();
+        live.active
+            .changing(members.map(|row| (row.tenant.clone(), row.user.clone())));
+        write::apply(&mut writer, batch).await?;
+        live.active.changed();
+        Ok(())
     }
 
     async fn prune_commands(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -207,6 +214,23 @@ impl ReadModel for SqliteReadModel {
         conversation: ConversationId,
     ) -> Result<Option<u64>, StoreError> {
         read::unread(&mut self.reader().await?.connection, (tenant, user), conversation).await
+    }
+
+    async fn active_conversations(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+    ) -> Result<Arc<[ConversationId]>, StoreError> {
+        let key = (tenant.clone(), user.clone());
+        let live = self.live().await?;
+        let before = match live.active.of(&key) {
+            Ok(known) => return Ok(known),
+            Err(before) => before,
+        };
+        let mut connection = live.readers.acquire().await.map_err(store_error)?;
+        let conversations = read::active_conversations(&mut connection, (tenant, user)).await?;
+        live.active.keep(key, &before, &conversations);
+        Ok(conversations)
     }
 
     async fn memberships(&self, tenant: &TenantId, user: &UserId) -> Result<Memberships, StoreError> {

@@ -2,6 +2,7 @@
 
 macro_rules! statements {
     () => { statements! { @each
+        ACTIVE_CONVERSATIONS = "active_conversations.sql";
         APPLY_COMMANDS = "apply_commands.sql";
         APPLY_CONVERSATIONS = "apply_conversations.sql";
         APPLY_MARKS = "apply_marks.sql";

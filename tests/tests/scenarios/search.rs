@@ -98,6 +98,25 @@ async fn neither_hits_nor_counts_tell_of_what_one_may_not_see() {
 }
 
 #[tokio::test]
+async fn who_left_finds_nothing_from_then_on() {
+    let server = TestServer::start().await;
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    let left = ann.group("Left", &["bob"]).await.id;
+    let kept = ann.group("Kept", &["bob"]).await.id;
+    let mut sent = Vec::new();
+    for chat in [&left, &kept] {
+        sent.push(ann.say(chat, "a needle").await.id);
+    }
+    caught_up(&bob, "needle", &sent.iter().cloned().collect()).await;
+    let path = format!("/conversations/{left}/leave");
+    bob.call("DELETE", &path).send().await.expect(204);
+    let page = bob.search("needle").await;
+    assert_eq!(page.data.len(), 1);
+    assert_eq!((&page.data[0].id, page.pagination.total), (&sent[1], Some(1)));
+    assert_eq!(page.facets.by_conversation, BTreeMap::from([(kept, 1)]));
+}
+
+#[tokio::test]
 async fn hits_are_paged_without_skip_or_repeat() {
     let server = TestServer::start().await;
     let ann = server.client("ann");

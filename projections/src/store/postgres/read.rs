@@ -4,6 +4,7 @@
 //! generation that is swapped away waits for them, and none finds one table here and another there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
 use sqlx::{Connection, PgConnection};
@@ -150,6 +151,19 @@ pub(super) async fn unread(
         .await
         .map_err(store_error)?;
     row.as_ref().map(rows::number).transpose()
+}
+
+pub(super) async fn active_conversations(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+) -> Result<Arc<[ConversationId]>, StoreError> {
+    let rows = sqlx::query(sql::ACTIVE_CONVERSATIONS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::conversation_id).collect()
 }
 
 pub(super) async fn memberships(

@@ -16,6 +16,7 @@ use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
 use super::OpenError;
+use super::active::Active;
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations/sqlite/read");
 
@@ -32,6 +33,7 @@ const COMPLETE: i64 = 1;
 pub(super) struct Generation {
     pub(super) writer: Mutex<SqliteConnection>,
     pub(super) readers: SqlitePool,
+    pub(super) active: Active,
 }
 
 impl Generation {
@@ -62,6 +64,7 @@ impl Generation {
         Ok(Self {
             writer: Mutex::new(writer),
             readers,
+            active: Active::new(),
         })
     }
 

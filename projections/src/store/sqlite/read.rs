@@ -1,6 +1,7 @@
 //! What people ask. Each answer comes out of one statement, or out of one transaction.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
 use sqlx::{Connection, SqliteConnection};
@@ -133,6 +134,17 @@ pub(super) async fn unread(
         .await
         .map_err(store_error)?;
     row.as_ref().map(rows::number).transpose()
+}
+
+pub(super) async fn active_conversations(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+) -> Result<Arc<[ConversationId]>, StoreError> {
+    let query = sqlx::query(sql::ACTIVE_CONVERSATIONS)
+        .bind(tenant.as_str())
+        .bind(user.as_str());
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::conversation_id).collect()
 }
 
 pub(super) async fn memberships(

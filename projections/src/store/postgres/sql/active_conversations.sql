@@ -1,0 +1,3 @@
+SELECT conversation_id FROM members
+WHERE tenant_id = $1 AND user_id = $2 AND is_active
+ORDER BY conversation_id
