@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eventstore::{Codec, DecodeError, EventLog, Progress, ReadError};
+use eventstore::{Codec, Commit, DecodeError, EventLog, Progress, ReadError};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::index::{OpenError, Origin, SearchIndex, finish_rebuild, next_dir};
 use crate::writer::{WriteError, Writer};
 
 /// Records that are read and decoded in one go.
 const PAGE: usize = 64;
+/// Pages that may wait for the writer.
+const PAGES_AHEAD: usize = 4;
 
 /// Why an index was not rebuilt. The one that was there stays.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +99,7 @@ impl Rebuild {
         }
         let index = SearchIndex::create(&next, Origin::Created)?;
         let mut writer = Writer::open(&index, self.log.epoch())?;
-        for shard in 0..self.log.shards() {
-            self.take_in(&mut writer, shard).await?;
-        }
+        self.take_in(&mut writer).await?;
         writer.complete(&self.progress)?;
         let messages = index.messages();
         drop(index);
@@ -106,19 +108,42 @@ impl Rebuild {
         Ok(Rebuilt { messages })
     }
 
-    async fn take_in(&self, writer: &mut Writer, shard: u16) -> Result<(), RebuildError> {
-        let mut after = 0;
-        loop {
+    /// Adds all of the log, while what comes next is read and decoded.
+    async fn take_in(&self, writer: &mut Writer) -> Result<(), RebuildError> {
+        let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
+        let reading = read(Arc::clone(&self.log), self.codec.clone(), sender);
+        let reading = AbortOnDropHandle::new(tokio::spawn(reading));
+        while let Some(commits) = pages.recv().await {
             if self.cancel.is_cancelled() {
                 return Err(RebuildError::Cancelled);
             }
-            let records = self.log.read(shard, after, PAGE).await?;
-            let Some(last) = records.last() else { return Ok(()) };
-            after = last.sequence;
-            for commit in self.codec.decode(&records).await? {
-                writer.take(&commit)?;
+            for commit in &commits {
+                writer.take(commit)?;
+                self.progress.set(commit.shard, commit.sequence);
             }
-            self.progress.set(shard, after);
+        }
+        // Only now it is known whether that was all.
+        let read = reading.await;
+        read.unwrap_or_else(|error| Err(RebuildError::Index(error.to_string())))
+    }
+}
+
+/// Hands over the commits of the log, from the first of each shard to its end.
+async fn read(
+    log: Arc<dyn EventLog>,
+    codec: Codec,
+    pages: mpsc::Sender<Vec<Commit>>,
+) -> Result<(), RebuildError> {
+    for shard in 0..log.shards() {
+        let mut after = 0;
+        loop {
+            let records = log.read(shard, after, PAGE).await?;
+            let Some(last) = records.last() else { break };
+            after = last.sequence;
+            if pages.send(codec.decode(&records).await?).await.is_err() {
+                return Ok(());
+            }
         }
     }
+    Ok(())
 }
