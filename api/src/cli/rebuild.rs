@@ -1,5 +1,6 @@
 //! `verbatim rebuild`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use eventstore::Progress;
@@ -36,23 +37,36 @@ pub(super) async fn run(options: Rebuild) -> anyhow::Result<()> {
         stores,
         ..
     } = Parts::open(deployment, &folder, keys).await?;
-    let progress = Progress::new(log.shards());
 
     let began = Instant::now();
-    projections::rebuild(&*read_model, &log, &codec, &progress).await?;
+    let cancel = CancellationToken::new();
+    let read_models = async {
+        let progress = Progress::new(log.shards());
+        let rebuilt = projections::rebuild(&*read_model, &log, &codec, &progress).await;
+        match &rebuilt {
+            Ok(()) => say(format_args!(
+                "read models rebuilt in {:.1} s",
+                began.elapsed().as_secs_f64()
+            )),
+            Err(_) => cancel.cancel(),
+        }
+        rebuilt
+    };
+    let path = folder.search();
+    let index = search_indexer::rebuild(
+        &path,
+        Arc::clone(&log),
+        codec.clone(),
+        Progress::new(log.shards()),
+        cancel.clone(),
+    );
+    // Neither keeps all processors busy.
+    let (read_models, index) = tokio::join!(read_models, index);
+    read_models?;
+    let messages = index?.messages;
     say(format_args!(
-        "read models rebuilt in {:.1} s",
+        "search index rebuilt in {:.1} s: {messages} messages",
         began.elapsed().as_secs_f64()
-    ));
-
-    let began = Instant::now();
-    let progress = Progress::new(log.shards());
-    let rebuilt =
-        search_indexer::rebuild(&folder.search(), log, codec, progress, CancellationToken::new()).await?;
-    let seconds = began.elapsed().as_secs_f64();
-    say(format_args!(
-        "search index rebuilt in {seconds:.1} s: {} messages",
-        rebuilt.messages
     ));
     stores.close().await;
     Ok(())
