@@ -157,13 +157,13 @@ pub(super) async fn active_conversations(
     connection: &mut PgConnection,
     (tenant, user): (&TenantId, &UserId),
 ) -> Result<Arc<[ConversationId]>, StoreError> {
-    let rows = sqlx::query(sql::ACTIVE_CONVERSATIONS)
+    let ids: Vec<[u8; 16]> = sqlx::query_scalar(sql::ACTIVE_CONVERSATIONS)
         .bind(tenant.as_str())
         .bind(user.as_str())
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await
         .map_err(store_error)?;
-    rows.iter().map(rows::conversation_id).collect()
+    Ok(ids.into_iter().map(ConversationId::from_bytes).collect())
 }
 
 pub(super) async fn memberships(
