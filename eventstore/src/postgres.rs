@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures::future::join_all;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -19,6 +20,9 @@ use crate::namespace::{Namespace, NamespaceError};
 const OLDEST_SERVER: i32 = 14;
 /// How long a connection may take to be had: a database that is away is noticed after so long.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many connections a pool is to have from the start, and how long a start waits for them.
+const WARM_CONNECTIONS: u32 = 3;
+const WARM_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the examination of a database may take.
 const EXAMINATION: Duration = Duration::from_secs(5);
 /// A connection that nobody used for so long is asked whether it still answers before it is used.
@@ -232,6 +236,17 @@ impl Database {
             })
             .after_connect(|connection, _| Box::pin(require_durability(connection)))
             .connect_lazy_with(self.options(schema, statement_timeout))
+    }
+}
+
+/// Opens a few connections of a pool, so that the first who ask need not wait for that: it takes longer than
+/// most questions. What cannot be opened now is opened when it is needed.
+pub async fn warm(pool: &PgPool) {
+    let connections = pool.options().get_max_connections().min(WARM_CONNECTIONS);
+    // All at once: one that is given back would be the next one too.
+    let opened = join_all((0..connections).map(|_| pool.acquire()));
+    if tokio::time::timeout(WARM_PATIENCE, opened).await.is_err() {
+        tracing::debug!("the database is slow to accept connections");
     }
 }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
-use eventstore::postgres::{ConfigError, Database, is_damage, reason};
+use eventstore::postgres::{ConfigError, Database, is_damage, reason, warm};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
 use sqlx::migrate::MigrateError;
@@ -137,11 +137,9 @@ impl PostgresReadModel {
         let mut connection = database.connect(&names.live, WRITE_TIMEOUT).await?;
         within(WRITE_TIMEOUT, names.open(&mut connection)).await?;
         let _ = sqlx::Connection::close(connection).await;
-        Ok(Self::over(
-            database,
-            &names.live,
-            (config.readers, config.writers),
-        ))
+        let model = Self::over(database, &names.live, (config.readers, config.writers));
+        tokio::join!(warm(&model.readers), warm(&model.writers));
+        Ok(model)
     }
 
     fn over(database: Database, schema: &str, (readers, writers): (u32, u32)) -> Self {
