@@ -15,7 +15,7 @@ use projections::store::ReadModel;
 use search_indexer::SearchIndex;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Authenticator, Identity};
+use crate::auth::{Authenticator, Identity, Jwks};
 use crate::consistency::Consistency;
 use crate::realtime::{Cursors, Hub};
 
@@ -37,10 +37,20 @@ pub enum Health {
 /// Says how a station is doing.
 pub type Station = Box<dyn Fn() -> Health + Send + Sync>;
 
+/// What stands before a node.
+pub struct Edge {
+    /// Checks tokens.
+    pub authenticator: Arc<Authenticator>,
+    /// The keys that somebody else publishes, and how often they are read again.
+    pub jwks: Option<(Arc<Jwks>, Duration)>,
+    /// What cursors are sealed with.
+    pub cursor_key: [u8; 32],
+}
+
 /// A running node.
 pub struct App {
     /// Checks tokens.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// The event log.
     pub log: Arc<dyn EventLog>,
     /// Writes and reads commits.

@@ -1,7 +1,10 @@
 //! Who asks: tokens are checked here, and nowhere else.
 //!
-//! Tokens are HS256 JWTs; the algorithm is pinned, so that no token chooses its own. A token names its
-//! user (`sub`, or `userId` as in the reference) and tenant, and may say what the user is called.
+//! A token is a JWT that is signed with HS256, RS256, ES256 or EdDSA. Which of them is pinned by the key
+//! that it is checked with, so that no token chooses its own. It names its user (`sub`, or `userId` as in
+//! the reference) and tenant, and may say what the user is called and what else it allows.
+//!
+//! In reading order: `keys`, `jwks`, `claims`, then `signer`, for the tokens that are made here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +12,30 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header, request::Parts};
 use domain::user::Profile;
-use domain::values::{Avatar, DisplayName};
 use domain::{TenantId, UserId};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
+use serde_json::{Map, Value};
 
+use self::keys::{KeySet, VerifyingKey};
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::UserIdIn;
 
-/// The fewest bytes of a secret: as many as the signature has.
-pub const MIN_SECRET_BYTES: usize = 32;
-/// Seconds by which clocks may differ.
-const CLOCK_SKEW: u64 = 5;
-const DEFAULT_TENANT: &str = "default";
+mod claims;
+pub mod jwks;
+pub mod keys;
+mod signer;
+
+pub use jwks::Jwks;
+pub use signer::{Grant, MIN_SECRET_BYTES, SignError, Signer};
+
+/// The algorithms that keys can be of.
+pub(crate) const ALGORITHMS: [Algorithm; 4] = [
+    Algorithm::HS256,
+    Algorithm::RS256,
+    Algorithm::ES256,
+    Algorithm::EdDSA,
+];
 
 /// Who asks, as the token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,147 +46,110 @@ pub struct Identity {
     pub user: UserId,
     /// What the user is called, when the token says so.
     pub profile: Option<Profile>,
+    /// Whether the token has the scope `service`: it is a backend's, which may do what people may not.
+    pub is_service: bool,
     /// When the token ends, in seconds after the Unix epoch.
     pub expires_at: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Claims {
-    sub: Option<UserIdIn>,
-    user_id: Option<UserIdIn>,
-    tenant: Option<String>,
-    name: Option<String>,
-    avatar: Option<String>,
-    exp: u64,
-}
-
-#[derive(Serialize)]
-struct NewClaims<'a> {
-    sub: &'a str,
-    tenant: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    iat: u64,
-    exp: u64,
-}
-
-/// What a new token says.
+/// What a token must say beside having a good signature.
 #[derive(Clone, Debug)]
-pub struct Grant<'a> {
-    /// The tenant.
-    pub tenant: &'a TenantId,
-    /// The user.
-    pub user: &'a UserId,
-    /// What the user is called.
-    pub name: Option<&'a str>,
-    /// What it allows beside being the user.
-    pub scope: &'a [String],
-    /// How long it is valid.
-    pub ttl: Duration,
+pub struct Rules {
+    /// Who may have issued it; nobody in particular when empty.
+    pub issuers: Vec<String>,
+    /// For whom it may be; when empty, it does not matter.
+    pub audiences: Vec<String>,
+    /// By how much clocks may differ.
+    pub clock_skew: Duration,
+    /// The claim that names the tenant, which every token must have then. Without one, a token may have
+    /// the claim `tenant`.
+    pub tenant_claim: Option<String>,
 }
 
-/// Why no token can be signed or checked.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// The secret is too short to be one.
-    #[error("the secret that signs tokens must have at least {MIN_SECRET_BYTES} bytes")]
-    ShortSecret,
-    /// The token could not be signed.
-    #[error("the token could not be signed")]
-    Sign(#[from] jsonwebtoken::errors::Error),
-}
-
-/// Signs and checks tokens with one secret.
-#[derive(Clone)]
+/// Checks tokens.
 pub struct Authenticator {
-    signs: EncodingKey,
-    checks: DecodingKey,
-    validation: Validation,
-    cursor_key: [u8; 32],
+    fixed: KeySet,
+    jwks: Option<Arc<Jwks>>,
+    rules: Rules,
+    validations: Vec<Validation>,
+}
+
+/// What came of looking for the key of a token.
+enum Verdict {
+    /// The key is known.
+    Known(Result<Map<String, Value>, ApiError>),
+    /// No key that is known made this signature.
+    Unknown,
 }
 
 impl Authenticator {
-    /// Tokens under this secret.
-    ///
-    /// # Errors
-    /// [`AuthError::ShortSecret`] when it has fewer than [`MIN_SECRET_BYTES`] bytes.
-    pub fn new(secret: &str) -> Result<Self, AuthError> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(AuthError::ShortSecret);
-        }
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = CLOCK_SKEW;
-        validation.validate_nbf = true;
-        validation.validate_aud = false;
-        Ok(Self {
-            signs: EncodingKey::from_secret(secret.as_bytes()),
-            checks: DecodingKey::from_secret(secret.as_bytes()),
-            validation,
-            cursor_key: Sha256::new()
-                .chain_update(b"verbatim cursor\0")
-                .chain_update(secret.as_bytes())
-                .finalize()
-                .into(),
-        })
-    }
-
-    /// The key that cursors are sealed with: derived from the secret, so that all nodes have the same.
+    /// Tokens under these keys, and those of a JWKS.
     #[must_use]
-    pub const fn cursor_key(&self) -> [u8; 32] {
-        self.cursor_key
+    pub fn new(fixed: KeySet, jwks: Option<Arc<Jwks>>, rules: Rules) -> Self {
+        let validations = ALGORITHMS.map(|algorithm| validation(algorithm, &rules));
+        Self {
+            fixed,
+            jwks,
+            validations: validations.into(),
+            rules,
+        }
     }
 
-    /// Signs a token.
+    /// Checks a token. One that names a key which is not known yet waits until the JWKS was asked for it.
     ///
     /// # Errors
-    /// [`AuthError::Sign`] when it cannot be signed.
-    pub fn issue(&self, grant: &Grant<'_>) -> Result<String, AuthError> {
-        let now = jsonwebtoken::get_current_timestamp();
-        let claims = NewClaims {
-            sub: grant.user.as_str(),
-            tenant: grant.tenant.as_str(),
-            name: grant.name,
-            scope: if grant.scope.is_empty() {
-                None
-            } else {
-                Some(grant.scope.join(" "))
-            },
-            iat: now,
-            exp: now.saturating_add(grant.ttl.as_secs()),
-        };
-        Ok(jsonwebtoken::encode(
-            &Header::new(Algorithm::HS256),
-            &claims,
-            &self.signs,
-        )?)
+    /// 401 when it is forged, expired, for somebody else, or does not name a user.
+    pub async fn check(&self, token: &str) -> Result<Identity, ApiError> {
+        let header = decode_header(token).map_err(|error| rejected(error.kind()))?;
+        // What a critical extension means is not known here (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
+            return Err(invalid());
+        }
+        let mut verdict = self.verify(token, &header);
+        if matches!(verdict, Verdict::Unknown)
+            && let Some((jwks, id)) = self.jwks.as_ref().zip(header.kid.as_deref())
+            && header.alg != Algorithm::HS256
+            && !jwks.keys().have(id)
+        {
+            jwks.look_for_unknown().await;
+            verdict = self.verify(token, &header);
+        }
+        match verdict {
+            Verdict::Known(claims) => claims::identity(claims?, &self.rules),
+            Verdict::Unknown => Err(invalid()),
+        }
     }
 
-    /// Checks a token.
-    ///
-    /// # Errors
-    /// 401 when it is forged, expired, or does not name a user.
-    pub fn check(&self, token: &str) -> Result<Identity, ApiError> {
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.checks, &self.validation);
-        let claims = decoded.map_err(|error| rejected(error.kind()))?.claims;
-        let malformed =
-            || ApiError::unauthenticated("token_invalid", "the token does not name a user and a tenant");
-        let tenant = TenantId::parse(claims.tenant.as_deref().unwrap_or(DEFAULT_TENANT));
-        Ok(Identity {
-            tenant: tenant.map_err(|_| malformed())?,
-            user: claims.user_id.or(claims.sub).ok_or_else(malformed)?.0,
-            profile: profile(claims.name, claims.avatar),
-            expires_at: claims.exp.saturating_add(CLOCK_SKEW),
-        })
+    fn verify(&self, token: &str, header: &Header) -> Verdict {
+        let published = self.jwks.as_ref().map(|jwks| jwks.keys());
+        let published = published.as_ref().map(|keys| &***keys);
+        let sets = [Some(&self.fixed), published];
+        let candidates = sets.into_iter().flatten().flat_map(|set| set.candidates(header));
+        for key in candidates {
+            match self.verify_with(key, token) {
+                Err(kind) if matches!(*kind, ErrorKind::InvalidSignature) => {}
+                Err(kind) => return Verdict::Known(Err(rejected(&kind))),
+                Ok(claims) => return Verdict::Known(Ok(claims)),
+            }
+        }
+        Verdict::Unknown
+    }
+
+    fn verify_with(&self, key: &VerifyingKey, token: &str) -> Result<Map<String, Value>, Box<ErrorKind>> {
+        let pinned = |validation: &&Validation| validation.algorithms == [key.algorithm()];
+        let validation = self.validations.iter().find(pinned);
+        let validation = validation.ok_or(ErrorKind::InvalidAlgorithm)?;
+        match decode(token, key.decoding(), validation) {
+            Ok(decoded) => Ok(decoded.claims),
+            Err(error) => Err(Box::new(error.into_kind())),
+        }
     }
 
     /// Checks the token in the `Authorization` header.
     ///
     /// # Errors
     /// 401 when there is none or it is not valid.
-    pub fn check_headers(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
+    pub async fn check_headers(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
         let missing = || ApiError::unauthenticated("token_missing", "the request needs a bearer token");
         let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
         let (scheme, token) = value
@@ -184,122 +158,51 @@ impl Authenticator {
             .and_then(|v| v.split_once(' '))
             .ok_or_else(missing)?;
         if scheme.eq_ignore_ascii_case("bearer") {
-            self.check(token.trim())
+            self.check(token.trim()).await
         } else {
             Err(missing())
         }
     }
 }
 
+fn validation(algorithm: Algorithm, rules: &Rules) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    let mut required = vec!["exp"];
+    validation.leeway = rules.clock_skew.as_secs();
+    validation.validate_nbf = true;
+    validation.validate_aud = !rules.audiences.is_empty();
+    if !rules.audiences.is_empty() {
+        validation.set_audience(&rules.audiences);
+        required.push("aud");
+    }
+    if !rules.issuers.is_empty() {
+        validation.set_issuer(&rules.issuers);
+        required.push("iss");
+    }
+    validation.set_required_spec_claims(&required);
+    validation
+}
+
+fn invalid() -> ApiError {
+    ApiError::unauthenticated("token_invalid", "the token is not valid")
+}
+
 fn rejected(kind: &ErrorKind) -> ApiError {
     match kind {
         ErrorKind::ExpiredSignature => ApiError::unauthenticated("token_expired", "the token has expired"),
-        _ => ApiError::unauthenticated("token_invalid", "the token is not valid"),
+        _ => invalid(),
     }
-}
-
-/// What the token says the user is called; a name or picture that breaks its rule is as good as none.
-fn profile(name: Option<String>, avatar: Option<String>) -> Option<Profile> {
-    let name = DisplayName::parse(name?).ok()?;
-    Some(Profile {
-        name,
-        avatar: avatar.and_then(|avatar| Avatar::parse(avatar).ok()),
-    })
 }
 
 impl FromRequestParts<Arc<App>> for Identity {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let identity = app.authenticator.check_headers(&parts.headers)?;
+        let identity = app.authenticator.check_headers(&parts.headers).await?;
         app.meet(&identity);
         Ok(identity)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::testing::user;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const SECRET: &str = "a secret of at least thirty-two bytes";
-
-    fn sign(claims: &Value, secret: &str, algorithm: Algorithm) -> String {
-        let key = EncodingKey::from_secret(secret.as_bytes());
-        jsonwebtoken::encode(&Header::new(algorithm), claims, &key).unwrap()
-    }
-
-    fn code(token: &str) -> String {
-        let error = Authenticator::new(SECRET).unwrap().check(token).unwrap_err();
-        assert_eq!(error.status(), 401);
-        serde_json::to_value(&error).unwrap()["code"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    }
-
-    #[test]
-    fn a_token_says_who_asks() {
-        let authenticator = Authenticator::new(SECRET).unwrap();
-        let tenant = TenantId::parse("acme").unwrap();
-        let grant = Grant {
-            tenant: &tenant,
-            user: &user("ann"),
-            name: Some("Ann"),
-            scope: &[],
-            ttl: Duration::from_secs(60),
-        };
-        let identity = authenticator
-            .check(&authenticator.issue(&grant).unwrap())
-            .unwrap();
-        assert_eq!((&identity.tenant, identity.user.as_str()), (&tenant, "ann"));
-        assert_eq!(identity.profile.unwrap().name.as_str(), "Ann");
-    }
-
-    #[test]
-    fn users_are_numbers_too_as_in_the_reference() {
-        let exp = jsonwebtoken::get_current_timestamp() + 60;
-        let token = sign(&json!({"userId": 42, "exp": exp}), SECRET, Algorithm::HS256);
-        let identity = Authenticator::new(SECRET).unwrap().check(&token).unwrap();
-        assert_eq!(
-            (identity.user.as_str(), identity.tenant.as_str()),
-            ("42", "default")
-        );
-    }
-
-    #[test]
-    fn forged_expired_and_nameless_tokens_are_refused() {
-        let now = jsonwebtoken::get_current_timestamp();
-        let good = json!({"sub": "ann", "exp": now + 60});
-        let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJleHAiOjk5OTk5OTk5OTl9.";
-        assert_eq!(code(none), "token_invalid");
-        assert_eq!(code("x"), "token_invalid");
-        assert_eq!(
-            code(&sign(&good, &SECRET.to_uppercase(), Algorithm::HS256)),
-            "token_invalid"
-        );
-        assert_eq!(code(&sign(&good, SECRET, Algorithm::HS512)), "token_invalid");
-        assert_eq!(
-            code(&sign(
-                &json!({"sub": "ann", "exp": now - 60}),
-                SECRET,
-                Algorithm::HS256
-            )),
-            "token_expired"
-        );
-        for nameless in [
-            json!({"exp": now + 60}),
-            json!({"sub": "", "exp": now + 60}),
-            json!({"sub": "a"}),
-        ] {
-            assert_eq!(code(&sign(&nameless, SECRET, Algorithm::HS256)), "token_invalid");
-        }
-    }
-
-    #[test]
-    fn a_short_secret_is_none() {
-        assert!(matches!(Authenticator::new("short"), Err(AuthError::ShortSecret)));
-    }
-}
+mod tests;

@@ -6,10 +6,11 @@ use anyhow::Context;
 use rustix::fs::Mode;
 use tracing_subscriber::EnvFilter;
 
-use crate::auth::{Authenticator, Grant};
+use crate::auth::{Grant, Signer};
 use crate::config::{Cli, Command, Data, ImportFormat, Secret, Token};
 use crate::folder::token_secret;
 
+mod edge;
 mod health;
 mod import;
 mod rebuild;
@@ -27,7 +28,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     match cli.command {
         None => serve::run(cli.serve).await,
-        Some(Command::Serve(serve)) => serve::run(serve).await,
+        Some(Command::Serve(serve)) => serve::run(*serve).await,
         Some(Command::Health(health)) => health::run(health).await,
         Some(Command::Token(token)) => print_token(&token),
         Some(Command::Import(import)) => {
@@ -64,12 +65,12 @@ fn say(line: impl std::fmt::Display) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn authenticator(secret: &Secret, data: &Data) -> anyhow::Result<Authenticator> {
-    let secret = match &secret.jwt_secret {
+/// The secret that was given, or the one in the data folder.
+fn secret_of(secret: &Secret, data: &Data) -> anyhow::Result<String> {
+    Ok(match &secret.jwt_secret {
         Some(secret) => secret.as_str().to_owned(),
         None => token_secret(&data.data)?,
-    };
-    Ok(Authenticator::new(&secret)?)
+    })
 }
 
 fn print_token(token: &Token) -> anyhow::Result<()> {
@@ -80,6 +81,6 @@ fn print_token(token: &Token) -> anyhow::Result<()> {
         scope: &token.scope,
         ttl: token.ttl,
     };
-    say(authenticator(&token.secret, &token.data)?.issue(&grant)?);
+    say(Signer::new(&secret_of(&token.secret, &token.data)?)?.issue(&grant)?);
     Ok(())
 }

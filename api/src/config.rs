@@ -15,10 +15,12 @@ use eventstore::subject::PARTITIONS;
 use tracing_subscriber::EnvFilter;
 
 use self::secret::{DatabaseUrl, MasterKey, TokenSecret, Unrepeated};
+use self::tokens::Tokens;
 
 mod checks;
 mod files;
 pub mod secret;
+pub mod tokens;
 
 /// What is logged when nothing else is said. The database driver's notices are of no use to those who run a
 /// node, and its warnings show statements. What the NATS client says is told by the node itself, once.
@@ -62,7 +64,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server (the default).
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Say whether the node that listens here is ready, and fail if it is not.
     Health(Health),
     /// Print a token for a user, signed with this node's secret, and nothing else.
@@ -212,7 +214,7 @@ impl std::fmt::Debug for Cluster {
 #[derive(Args, Clone)]
 pub struct Secret {
     /// The HS256 secret that signs tokens, at least 32 bytes. Without it a random one is made once and
-    /// kept in the data folder; in a cluster it is required.
+    /// kept in the data folder; a cluster needs it, or other keys that tokens are checked with.
     #[arg(
         long,
         env = "VERBATIM_JWT_SECRET",
@@ -241,9 +243,12 @@ pub struct Serve {
         value_parser = parse_address
     )]
     pub listen: String,
-    /// How tokens are checked.
+    /// What tokens are signed with.
     #[command(flatten)]
     pub secret: Secret,
+    /// How tokens are checked.
+    #[command(flatten)]
+    pub tokens: Tokens,
     /// What is logged: a filter such as `info` or `api=debug,info`.
     #[arg(
         long,

@@ -13,6 +13,19 @@ pub fn describe() {
         Unit::Seconds,
         "How long requests took to be answered, by method and route."
     );
+    describe_counter!(
+        "verbatim_jwks_refreshes_total",
+        "Reads of the JWKS after the first, by outcome: ok, or failed, after which the keys stay as they were."
+    );
+    describe_gauge!(
+        "verbatim_jwks_keys",
+        "Keys of the JWKS that tokens are checked with."
+    );
+    describe_gauge!(
+        "verbatim_jwks_refreshed_seconds",
+        Unit::Seconds,
+        "When the JWKS was last read, in seconds after the Unix epoch."
+    );
     describe_gauge!("verbatim_sockets", "WebSockets that are open on this node.");
     describe_counter!(
         "verbatim_messages_sent_total",

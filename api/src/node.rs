@@ -20,8 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::projecting::Projecting;
-use crate::app::{App, Health, ProfileCache, Station, now};
-use crate::auth::Authenticator;
+use crate::app::{App, Edge, Health, ProfileCache, Station, now};
 use crate::config::Deployment;
 use crate::consistency::Consistency;
 use crate::folder::Folder;
@@ -287,7 +286,7 @@ impl Node {
     ///
     /// # Errors
     /// When the log is away, or metrics are recorded in this process already.
-    pub async fn app(&self, authenticator: Authenticator) -> anyhow::Result<Arc<App>> {
+    pub async fn app(&self, edge: Edge) -> anyhow::Result<Arc<App>> {
         let projected = self.projected();
         let hub = Hub::start(Starting {
             log: Arc::clone(&self.live),
@@ -303,6 +302,9 @@ impl Node {
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
             ])?
             .install_recorder()?;
+        if let Some((jwks, every)) = edge.jwks {
+            tokio::spawn(jwks.keep_fresh(every, self.stopping.clone()));
+        }
         Ok(Arc::new(App {
             log: Arc::clone(&self.log),
             codec: self.codec.clone(),
@@ -314,14 +316,14 @@ impl Node {
             search: self.search.clone(),
             stations: self.stations(&hub),
             hub,
-            cursors: Cursors::new(authenticator.cursor_key(), self.log.epoch()),
+            cursors: Cursors::new(edge.cursor_key, self.log.epoch()),
             signals: Arc::clone(&self.signals),
             projected: self.projected(),
             indexed: self.indexer.progress().clone(),
             metrics,
             stopping: self.stopping.clone(),
             profiles: ProfileCache::default(),
-            authenticator,
+            authenticator: edge.authenticator,
         }))
     }
 

@@ -9,8 +9,8 @@ use domain::{TenantId, UserId};
 use tokio::net::{TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{authenticator, say, start_logging};
-use crate::auth::{Authenticator, Grant};
+use super::{edge, say, start_logging};
+use crate::auth::{Grant, Signer};
 use crate::config::Serve;
 use crate::node::Node;
 use crate::router::router;
@@ -29,9 +29,9 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     let refused = || format!("{} cannot be listened on", options.listen);
     let socket = bind(&options.listen).await.with_context(refused)?;
     let deployment = &options.deployment;
-    let authenticator = authenticator(&options.secret, &deployment.data)?;
+    let (edge, signer) = edge::open(&options).await?;
     let node = Node::start(deployment).await?;
-    let app = node.app(authenticator.clone()).await?;
+    let app = node.app(edge).await?;
     let listener = socket.listen(BACKLOG).with_context(refused)?;
     let address = listener.local_addr()?;
     if deployment.is_cluster() {
@@ -41,11 +41,13 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     }
     say(format_args!("data: {}", node.folder().display()));
     say(format_args!("listening on http://{address}"));
-    if deployment.is_cluster() {
+    if signer.is_none() {
+        say("tokens come from elsewhere: none that is made here is good here");
+    } else if deployment.is_cluster() {
         // A token is as good as a password, and what a node of a cluster prints is kept by whoever runs it.
         say("make a token: verbatim token --user alice --jwt-secret …");
-    } else if address.ip().is_loopback() {
-        say_try_it(address, &authenticator)?;
+    } else if let Some(signer) = signer.filter(|_| address.ip().is_loopback()) {
+        say_try_it(address, &signer)?;
     } else {
         say(format_args!(
             "make a token: verbatim token --user alice --data {}",
@@ -93,7 +95,7 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Prints a request that works as it stands.
-fn say_try_it(address: SocketAddr, authenticator: &Authenticator) -> anyhow::Result<()> {
+fn say_try_it(address: SocketAddr, signer: &Signer) -> anyhow::Result<()> {
     let grant = Grant {
         tenant: &TenantId::parse("default")?,
         user: &UserId::parse("alice")?,
@@ -101,7 +103,7 @@ fn say_try_it(address: SocketAddr, authenticator: &Authenticator) -> anyhow::Res
         scope: &[],
         ttl: SAMPLE_TOKEN_TTL,
     };
-    let token = authenticator.issue(&grant)?;
+    let token = signer.issue(&grant)?;
     say("try it:");
     say(format_args!(
         "  curl -sS http://{address}/conversations/direct -H 'Authorization: Bearer {token}' \

@@ -8,6 +8,7 @@ use eventstore::jetstream::servers::Servers;
 
 use super::secret::DatabaseUrl;
 use super::{CLUSTER, files};
+use crate::auth::jwks::JwksSource;
 
 /// Refuses what does not go together: options of a cluster where there is none, for a node that was meant to
 /// be one of a cluster would start by itself, on an empty folder; two ways to say as whom one connects;
@@ -18,6 +19,7 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<(), Strin
             .find_subcommand(name)
             .map_or(Ok(()), |command| check(command, matches));
     }
+    check_tokens(matches)?;
     if given(matches, "nats").is_none() {
         return check_embedded(command, matches);
     }
@@ -34,10 +36,14 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<(), Strin
     let takes_secret = command
         .get_arguments()
         .any(|argument| argument.get_id() == "jwt_secret");
-    if takes_secret && !matches.contains_id("jwt_secret") {
+    let has_keys = ["jwt_secret", "jwt_public_key", "jwt_jwks"]
+        .iter()
+        .any(|id| given(matches, id).is_some());
+    if takes_secret && !has_keys {
         return Err(
             "the nodes of a cluster (--nats or VERBATIM_NATS) sign and check tokens with one secret: say which \
-             (--jwt-secret or VERBATIM_JWT_SECRET)"
+             (--jwt-secret or VERBATIM_JWT_SECRET), or with which public keys nodes check them (--jwt-public-key \
+             or --jwt-jwks)"
                 .to_owned(),
         );
     }
@@ -72,6 +78,24 @@ fn check_embedded(command: &Command, matches: &ArgMatches) -> Result<(), String>
             "{name} is for the nodes of a cluster, and this one is embedded: say where the cluster's NATS servers \
              are (--nats or VERBATIM_NATS), or leave it out"
         ));
+    }
+    Ok(())
+}
+
+/// Refuses options about a JWKS where there is none, and keys in files that are none.
+fn check_tokens(matches: &ArgMatches) -> Result<(), String> {
+    let jwks = matches.try_get_one::<JwksSource>("jwt_jwks").ok().flatten();
+    if jwks.is_none() && given(matches, "jwt_jwks_refresh").is_some() {
+        return Err(
+            "--jwt-jwks-refresh says how often a JWKS is read, and there is none (--jwt-jwks)".to_owned(),
+        );
+    }
+    if let Some(JwksSource::File(file)) = jwks {
+        files::check_jwks(file).map_err(|reason| format!("--jwt-jwks: {reason}"))?;
+    }
+    let keys = matches.try_get_many::<PathBuf>("jwt_public_key").ok().flatten();
+    for file in keys.into_iter().flatten() {
+        files::check_public_key(file).map_err(|reason| format!("--jwt-public-key: {reason}"))?;
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ use async_nats::rustls::RootCertStore;
 use async_nats::rustls::pki_types::pem::PemObject;
 use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::auth::keys::{KeyError, KeySet, VerifyingKey};
+
 /// Refuses a file that holds no certificates that others' can be checked with (PEM).
 pub(super) fn check_authorities(file: &Path) -> Result<(), String> {
     let mut store = RootCertStore::empty();
@@ -28,6 +30,30 @@ pub(super) fn check_key(file: &Path) -> Result<(), String> {
     PrivateKeyDer::from_pem_slice(&read(file)?)
         .map(drop)
         .map_err(|_| format!("there is no key in {}", file.display()))
+}
+
+/// Refuses a file that holds no public key which tokens can be checked with (PEM).
+pub(super) fn check_public_key(file: &Path) -> Result<(), String> {
+    told(file, VerifyingKey::of_pem(&read(file)?).map(drop))
+}
+
+/// Refuses a file that holds no keys which tokens can be checked with (JWKS).
+pub(super) fn check_jwks(file: &Path) -> Result<(), String> {
+    let keys = KeySet::of_jwks(&read(file)?);
+    told(
+        file,
+        keys.and_then(|keys| {
+            if keys.is_empty() {
+                Err(KeyError::NoKey)
+            } else {
+                Ok(())
+            }
+        }),
+    )
+}
+
+fn told(file: &Path, checked: Result<(), KeyError>) -> Result<(), String> {
+    checked.map_err(|error| format!("{} cannot be used: {error}", file.display()))
 }
 
 /// Refuses a file that cannot be read.

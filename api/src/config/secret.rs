@@ -13,7 +13,7 @@ use eventstore::postgres::{ConfigError, parse_url};
 use percent_encoding::percent_decode_str;
 
 use super::files;
-use crate::auth::{AuthError, MIN_SECRET_BYTES};
+use crate::auth::{MIN_SECRET_BYTES, SignError};
 
 /// Parses an argument. clap's own parsers repeat what they cannot parse; this one tells the error alone.
 #[derive(Debug)]
@@ -120,11 +120,11 @@ impl TokenSecret {
 }
 
 impl FromStr for TokenSecret {
-    type Err = AuthError;
+    type Err = SignError;
 
-    fn from_str(text: &str) -> Result<Self, AuthError> {
+    fn from_str(text: &str) -> Result<Self, SignError> {
         if text.len() < MIN_SECRET_BYTES {
-            return Err(AuthError::ShortSecret);
+            return Err(SignError::ShortSecret);
         }
         Ok(Self(text.to_owned()))
     }

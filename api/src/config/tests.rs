@@ -237,3 +237,37 @@ fn durations_have_a_unit() {
         assert!(parse_duration(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn keys_of_tokens_are_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let pair = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(path("public.pem"), pair.public_key_pem()).unwrap();
+    std::fs::write(path("private.pem"), pair.serialize_pem()).unwrap();
+    std::fs::write(path("empty.json"), "{\"keys\": []}").unwrap();
+    let read = |flag: &str, value: &str| Cli::read_from(["verbatim", flag, value]);
+    assert!(read("--jwt-public-key", &path("public.pem")).is_ok());
+    assert!(read("--jwt-jwks", "https://id.example/jwks").is_ok());
+    for (flag, value, reason) in [
+        ("--jwt-public-key", path("private.pem"), "private key"),
+        ("--jwt-public-key", "/dev/null".to_owned(), "not one public key"),
+        ("--jwt-public-key", "/no/such/file".to_owned(), "cannot be read"),
+        ("--jwt-jwks", path("empty.json"), "no key for RS256"),
+        ("--jwt-jwks", "/dev/null".to_owned(), "not a JWKS"),
+        ("--jwt-jwks", "/no/such/file".to_owned(), "cannot be read"),
+        ("--jwt-jwks", "ftp://x".to_owned(), "neither a file nor a URL"),
+        ("--jwt-jwks-refresh", "1m".to_owned(), "there is none"),
+        ("--jwt-clock-skew", "11m".to_owned(), "more than 10m"),
+        ("--jwt-clock-skew", "x".to_owned(), "is not a time"),
+        ("--jwt-issuer", String::new(), "value is required"),
+        ("--jwt-audience", String::new(), "value is required"),
+        ("--jwt-tenant-claim", String::new(), "value is required"),
+    ] {
+        let error = refused(&["verbatim", "serve", flag, &value]);
+        assert!(error.contains(flag) && error.contains(reason), "{error}");
+    }
+    // A cluster that has them needs no secret.
+    let jwks = ["--jwt-jwks", "https://id.example/jwks"];
+    assert!(Cli::read_from([&CLUSTER[..8], &jwks].concat()).is_ok());
+}

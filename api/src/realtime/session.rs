@@ -317,7 +317,7 @@ impl<'a> Session<'a> {
     /// Takes a new token of the same user, whose time counts from now on.
     async fn renew(&mut self, incoming: Incoming) -> Result<(), Closing> {
         let id = incoming.id.clone();
-        let renewed = socket::check(&self.app, incoming).and_then(|identity| {
+        let renewed = socket::check(&self.app, incoming).await.and_then(|identity| {
             let is_same = (&identity.tenant, &identity.user) == (&self.key.0, &self.key.1);
             let other = || ApiError::unauthenticated("another_user", "the token is of another user");
             is_same.then_some(identity).ok_or_else(other)

@@ -180,7 +180,7 @@ async fn authenticate(app: &Arc<App>, socket: &mut WebSocket) -> Result<Identity
         .await
         .map_err(|_| Closing::Unnamed)??;
     let (id, checked) = match frame::read(&text) {
-        Ok(incoming) => (incoming.id.clone(), check(app, incoming)),
+        Ok(incoming) => (incoming.id.clone(), check(app, incoming).await),
         Err(frame::Malformed { id, error }) => (id, Err(error)),
     };
     let mut answers = Vec::with_capacity(2);
@@ -202,7 +202,7 @@ async fn authenticate(app: &Arc<App>, socket: &mut WebSocket) -> Result<Identity
 }
 
 /// Who a frame `authenticate` says that this is.
-pub(super) fn check(app: &App, incoming: Incoming) -> Result<Identity, ApiError> {
+pub(super) async fn check(app: &App, incoming: Incoming) -> Result<Identity, ApiError> {
     let expected = || {
         ApiError::unauthenticated(
             "token_missing",
@@ -213,5 +213,5 @@ pub(super) fn check(app: &App, incoming: Incoming) -> Result<Identity, ApiError>
         return Err(expected());
     }
     let data: Authenticate = serde_json::from_value(incoming.data).map_err(|_| expected())?;
-    app.authenticator.check(&data.token)
+    app.authenticator.check(&data.token).await
 }

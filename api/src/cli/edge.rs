@@ -1,0 +1,63 @@
+//! What stands before the node: who is let in, as the options say.
+
+use std::path::Path;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+
+use super::secret_of;
+use crate::app::Edge;
+use crate::auth::keys::{KeySet, VerifyingKey};
+use crate::auth::{Authenticator, Jwks, Signer};
+use crate::config::Serve;
+
+/// Reads the keys, those that are somewhere else among them. The signer is there when tokens that are made
+/// here are good here.
+pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer>)> {
+    let (tokens, deployment) = (&options.tokens, &options.deployment);
+    let mut keys = Vec::new();
+    for file in &tokens.jwt_public_key {
+        keys.push(public_key(file)?);
+    }
+    let shares_secret = options.secret.jwt_secret.is_some() || !tokens.have_keys();
+    let (cursor_key, signer) = if shares_secret {
+        let secret = secret_of(&options.secret, &deployment.data)?;
+        keys.push(VerifyingKey::of_secret(&secret)?);
+        (cursor_key(secret.as_bytes()), Some(Signer::new(&secret)?))
+    } else if let Some(master) = &deployment.cluster.master_key {
+        (cursor_key(&master.0), None)
+    } else {
+        // Nothing but cursors is sealed with it: whoever has it makes no tokens.
+        (
+            cursor_key(secret_of(&options.secret, &deployment.data)?.as_bytes()),
+            None,
+        )
+    };
+    let jwks = match &tokens.jwt_jwks {
+        Some(source) => {
+            let refused = || format!("the keys of tokens cannot be read from {source}");
+            Some(Jwks::open(source.clone()).await.with_context(refused)?)
+        }
+        None => None,
+    };
+    let edge = Edge {
+        authenticator: Authenticator::new(KeySet::new(keys), jwks.clone(), tokens.rules()).into(),
+        jwks: jwks.map(|jwks| (jwks, tokens.jwt_jwks_refresh)),
+        cursor_key,
+    };
+    Ok((edge, signer))
+}
+
+fn public_key(file: &Path) -> anyhow::Result<VerifyingKey> {
+    let pem = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    VerifyingKey::of_pem(&pem).with_context(|| format!("{} cannot be used", file.display()))
+}
+
+/// What cursors are sealed with: derived from what all nodes have, so that all open each other's.
+fn cursor_key(secret: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"verbatim cursor\0")
+        .chain_update(secret)
+        .finalize()
+        .into()
+}
