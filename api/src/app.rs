@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Authenticator, Identity, Jwks};
 use crate::consistency::Consistency;
+use crate::limits::Limits;
 use crate::realtime::{Cursors, Hub};
 
 /// How long a profile that was recorded is not looked at again.
@@ -45,12 +46,16 @@ pub struct Edge {
     pub jwks: Option<(Arc<Jwks>, Duration)>,
     /// What cursors are sealed with.
     pub cursor_key: [u8; 32],
+    /// How much anyone may ask.
+    pub limits: Arc<Limits>,
 }
 
 /// A running node.
 pub struct App {
     /// Checks tokens.
     pub authenticator: Arc<Authenticator>,
+    /// How much anyone may ask.
+    pub limits: Arc<Limits>,
     /// The event log.
     pub log: Arc<dyn EventLog>,
     /// Writes and reads commits.

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use self::keys::{KeySet, VerifyingKey};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::request;
 
 mod claims;
 pub mod jwks;
@@ -150,7 +151,8 @@ impl Authenticator {
     /// # Errors
     /// 401 when there is none or it is not valid.
     pub async fn check_headers(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
-        let missing = || ApiError::unauthenticated("token_missing", "the request needs a bearer token");
+        let missing =
+            || ApiError::unauthenticated(ApiError::TOKEN_MISSING, "the request needs a bearer token");
         let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
         let (scheme, token) = value
             .to_str()
@@ -198,7 +200,13 @@ impl FromRequestParts<Arc<App>> for Identity {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let identity = app.authenticator.check_headers(&parts.headers).await?;
+        let checked = app.authenticator.check_headers(&parts.headers).await;
+        let identity = checked.map_err(|error| app.limits.failure(app.limits.address(parts), error))?;
+        let (standing, admitted) = app.limits.request(&identity, &parts.method);
+        if let Some(standing) = standing {
+            request::note(standing);
+        }
+        admitted?;
         app.meet(&identity);
         Ok(identity)
     }

@@ -14,9 +14,11 @@ use eventstore::jetstream::servers::Servers;
 use eventstore::subject::PARTITIONS;
 use tracing_subscriber::EnvFilter;
 
+use self::access::Access;
 use self::secret::{DatabaseUrl, MasterKey, TokenSecret, Unrepeated};
 use self::tokens::Tokens;
 
+pub mod access;
 mod checks;
 mod files;
 pub mod secret;
@@ -249,6 +251,9 @@ pub struct Serve {
     /// How tokens are checked.
     #[command(flatten)]
     pub tokens: Tokens,
+    /// Who may ask how much.
+    #[command(flatten)]
+    pub access: Access,
     /// What is logged: a filter such as `info` or `api=debug,info`.
     #[arg(
         long,

@@ -3,19 +3,20 @@
 //! Which one to use where: a body or query that cannot be read is [`ApiError::bad_request`], one that
 //! can be read and breaks a rule is [`ApiError::invalid`]; what does not exist for this user is
 //! [`ApiError::not_found`], whether or not it exists for someone else. Everything that may pass by
-//! itself is [`ApiError::unavailable`], with a `Retry-After`.
+//! itself is [`ApiError::unavailable`], with a `Retry-After`. Every answer over HTTP names its request.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::conversation;
 use eventstore::Position;
-use eventstore::execute::ExecuteError;
-use projections::store::StoreError;
 use serde::Serialize;
 
 use crate::consistency::At;
+use crate::request;
+
+mod refusals;
 
 /// Seconds after which a client may try again what was unavailable.
 const RETRY_AFTER: &str = "1";
@@ -34,6 +35,19 @@ pub struct ApiError {
     /// Where what was asked for was recorded all the same.
     #[serde(skip)]
     recorded: Option<Box<Position>>,
+    /// Seconds after which it may be tried again, where that is known.
+    #[serde(rename = "retryAfter", skip_serializing_if = "Option::is_none")]
+    retry_after: Option<NonZeroU32>,
+}
+
+/// A problem document as the answer to a request, which has an id.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answered<'a> {
+    #[serde(flatten)]
+    error: &'a ApiError,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 #[allow(
@@ -45,6 +59,9 @@ fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Re
 }
 
 impl ApiError {
+    /// The code of a request that has no token at all.
+    pub const TOKEN_MISSING: &'static str = "token_missing";
+
     fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind: "about:blank",
@@ -53,6 +70,7 @@ impl ApiError {
             code,
             detail: detail.into(),
             recorded: None,
+            retry_after: None,
         }
     }
 
@@ -90,6 +108,15 @@ impl ApiError {
         )
     }
 
+    /// A client id was used before, for something else.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        Self::invalid(
+            "idempotency_key_reused",
+            "the client id was used with another payload",
+        )
+    }
+
     /// The same, of this field of the request.
     #[must_use]
     pub fn of_field(self, field: &str) -> Self {
@@ -102,6 +129,19 @@ impl ApiError {
     /// There is no valid token.
     pub fn unauthenticated(code: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+
+    /// Too much was asked for; in so many seconds there is room for more.
+    #[must_use]
+    pub fn rate_limited(wait: NonZeroU32) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "too much was asked for in too short a time; nothing was done",
+            )
+        }
     }
 
     /// There is no such conversation for this user.
@@ -184,11 +224,21 @@ impl ApiError {
     pub const fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = serde_json::to_vec(&Answered {
+            error: &self,
+            request_id: request::current_id(),
+        });
+        let body = body.unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -205,6 +255,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
@@ -212,75 +265,5 @@ impl IntoResponse for ApiError {
             response = At(*position, response).into_response();
         }
         response
-    }
-}
-
-impl From<conversation::Error> for ApiError {
-    fn from(error: conversation::Error) -> Self {
-        use conversation::Error as E;
-        let code = match &error {
-            E::NotFound => return Self::not_found(),
-            E::Forbidden => return Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
-            E::Exists => return Self::new(StatusCode::CONFLICT, "conversation_exists", error.to_string()),
-            E::NoActor => return Self::internal(),
-            E::DirectWithSelf => "direct_with_self",
-            E::DirectMembersFixed => "direct_members_fixed",
-            E::TooManyMembers => "too_many_members",
-            E::NoSuchMessage(_) => "message_not_found",
-        };
-        Self::invalid(code, error.to_string())
-    }
-}
-
-impl<E: Into<Self> + std::error::Error> From<ExecuteError<E>> for ApiError {
-    fn from(error: ExecuteError<E>) -> Self {
-        match error {
-            ExecuteError::Refused(error) => error.into(),
-            ExecuteError::AnotherPayload => Self::invalid(
-                "idempotency_key_reused",
-                "the client id was used with another payload",
-            ),
-            ExecuteError::TooLarge => Self::too_large(),
-            ExecuteError::Overloaded => {
-                Self::unavailable("overloaded", "too much is waiting here; try again")
-            }
-            ExecuteError::Unavailable(_) => {
-                tracing::warn!(%error, "a command was not carried out");
-                Self::unavailable(
-                    "log_unavailable",
-                    "the command may or may not have been recorded; repeat it with the same client id",
-                )
-            }
-            ExecuteError::LogAway => {
-                Self::unavailable("log_unavailable", "the log is away; nothing was recorded")
-            }
-            ExecuteError::KeysAway(_) => {
-                tracing::warn!(%error, "a command was not carried out");
-                Self::unavailable("keys_unavailable", "the keys are away; nothing was recorded")
-            }
-            ExecuteError::Undecodable(_) => {
-                tracing::error!(%error, "a stream cannot be decoded");
-                Self::unavailable(
-                    "stream_undecodable",
-                    "the conversation needs a newer version of the server",
-                )
-            }
-        }
-    }
-}
-
-impl From<domain::user::Error> for ApiError {
-    fn from(_: domain::user::Error) -> Self {
-        Self::internal()
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "the read model did not answer");
-        Self::unavailable(
-            "read_model_unavailable",
-            "the read model is unavailable; try again",
-        )
     }
 }

@@ -26,6 +26,10 @@ pub fn describe() {
         Unit::Seconds,
         "When the JWKS was last read, in seconds after the Unix epoch."
     );
+    describe_counter!(
+        "verbatim_rate_limited_total",
+        "What was refused because too much was asked for, by what: commands, reads, or failures (bad tokens)."
+    );
     describe_gauge!("verbatim_sockets", "WebSockets that are open on this node.");
     describe_counter!(
         "verbatim_messages_sent_total",

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`config`] is what can be configured, [`folder`] the data folder, [`node`] composes
 //! the stations of an embedded node, [`app`] is what handlers see, [`server`] accepts connections, [`router`] lists every
-//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets. Only [`error`] knows status
+//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets. What
+//! stands before the handlers is in [`auth`], [`limits`], [`cors`] and [`request`]. Only [`error`] knows status
 //! codes, and only [`node`] names concrete adapters.
 
 pub mod app;
@@ -11,6 +12,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod consistency;
+pub mod cors;
 pub mod error;
 pub mod extract;
 pub mod figures;
@@ -18,9 +20,11 @@ pub mod folder;
 pub mod health;
 pub mod import;
 pub mod json;
+pub mod limits;
 pub mod node;
 pub mod queries;
 pub mod realtime;
+pub mod request;
 pub mod router;
 pub mod server;
 pub mod wire;

@@ -305,6 +305,8 @@ impl Node {
         if let Some((jwks, every)) = edge.jwks {
             tokio::spawn(jwks.keep_fresh(every, self.stopping.clone()));
         }
+        let (limits, stopping) = (Arc::clone(&edge.limits), self.stopping.clone());
+        tokio::spawn(async move { limits.keep_small(stopping).await });
         Ok(Arc::new(App {
             log: Arc::clone(&self.log),
             codec: self.codec.clone(),
@@ -324,6 +326,7 @@ impl Node {
             stopping: self.stopping.clone(),
             profiles: ProfileCache::default(),
             authenticator: edge.authenticator,
+            limits: edge.limits,
         }))
     }
 

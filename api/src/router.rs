@@ -12,13 +12,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::commands::{conversations, messages, reads};
+use crate::cors::{self, Origin};
 use crate::error::ApiError;
-use crate::{figures, health, queries, realtime};
+use crate::{figures, health, queries, realtime, request};
 
-/// The public API.
-pub fn router(app: Arc<App>) -> Router {
+/// The public API, for pages of these origins too.
+pub fn router(app: Arc<App>, origins: &[Origin]) -> Router {
     figures::describe();
-    Router::new()
+    let router = Router::new()
         .route("/conversations", get(queries::conversations::list))
         .route("/conversations/direct", post(conversations::create_direct))
         .route("/conversations/group", post(conversations::create_group))
@@ -36,7 +37,12 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .route_layer(middleware::from_fn(observe))
-        .with_state(app)
+        .layer(middleware::from_fn(request::identify))
+        .with_state(app);
+    match cors::layer(origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }
 
 /// Counts and times a request by its route; never by its path, which names people.

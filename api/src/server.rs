@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::limits::Peer;
+
 /// How long nothing is accepted after the operating system refused to, for want of descriptors perhaps.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -51,9 +53,9 @@ pub struct Stopping(pub CancellationToken);
 pub async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken, patience: Patience) {
     let connections = TaskTracker::new();
     let overdue = CancellationToken::new();
-    while let Some(stream) = accept(&listener, &stopping).await {
+    while let Some((stream, peer)) = accept(&listener, &stopping).await {
         let stopping = Stopping(stopping.clone());
-        let connection = answer(stream, router.clone(), stopping, patience.header);
+        let connection = answer((stream, peer), router.clone(), stopping, patience.header);
         let overdue = overdue.clone();
         connections.spawn(async move { overdue.run_until_cancelled(connection).await });
     }
@@ -67,10 +69,10 @@ pub async fn serve(listener: TcpListener, router: Router, stopping: Cancellation
 }
 
 /// The next connection; `None` when the server is to stop.
-async fn accept(listener: &TcpListener, stopping: &CancellationToken) -> Option<TcpStream> {
+async fn accept(listener: &TcpListener, stopping: &CancellationToken) -> Option<(TcpStream, Peer)> {
     loop {
         match stopping.run_until_cancelled(listener.accept()).await? {
-            Ok((stream, _)) => return Some(stream),
+            Ok((stream, address)) => return Some((stream, Peer(address))),
             Err(error) if of_the_client(error.kind()) => {}
             Err(error) => {
                 // It stays so until something is closed: asking again at once would only burn time.
@@ -90,7 +92,7 @@ const fn of_the_client(error: ErrorKind) -> bool {
 }
 
 /// Answers the requests of a connection.
-async fn answer(stream: TcpStream, router: Router, stopping: Stopping, patience: Duration) {
+async fn answer((stream, peer): (TcpStream, Peer), router: Router, stopping: Stopping, patience: Duration) {
     // Frames and answers are small and written whole: waiting for more to send would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection goes without TCP_NODELAY");
@@ -99,6 +101,7 @@ async fn answer(stream: TcpStream, router: Router, stopping: Stopping, patience:
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(stopping.clone());
+        request.extensions_mut().insert(peer);
         let answer = router.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
     });

@@ -11,6 +11,13 @@ use crate::process::{Finished, Process};
 use crate::socket::Socket;
 use crate::{Client, eventually, token};
 
+/// What limits how much is asked.
+const LIMITS: [&str; 3] = [
+    "VERBATIM_RATE_LIMIT_COMMANDS",
+    "VERBATIM_RATE_LIMIT_READS",
+    "VERBATIM_RATE_LIMIT_FAILURES",
+];
+
 /// A temporary folder with a data folder in it, and what is done to that without a server. With
 /// `VERBATIM_TEST_KEEP` in the environment, the folder of a failed test stays.
 pub struct Folder {
@@ -111,6 +118,8 @@ impl Folder {
         all.push("--data".into());
         all.push(self.data().into());
         let mut variables = self.cluster.as_ref().map_or_else(Vec::new, Cluster::variables);
+        // Tests and the bench ask as much as they can, as few users; what limits that has tests of its own.
+        variables.extend(LIMITS.map(|name| (name, "off".to_owned())));
         variables.extend(self.variables.iter().cloned());
         Process::spawn_with(all, &variables)
     }

@@ -91,11 +91,28 @@ pub enum JwksError {
     Keys(#[from] KeyError),
 }
 
-impl JwksSource {
-    async fn read(&self, client: &Client) -> Result<KeySet, JwksError> {
+/// Reads a JWKS from where it is.
+enum Reader {
+    File(PathBuf),
+    Url(Client, Url),
+}
+
+impl Reader {
+    fn of(source: &JwksSource) -> Result<Self, JwksError> {
+        Ok(match source {
+            JwksSource::File(path) => Self::File(path.clone()),
+            JwksSource::Url(url) => {
+                // A redirect could lead from https to http.
+                let client = Client::builder().timeout(PATIENCE).redirect(Policy::none());
+                Self::Url(client.build().map_err(JwksError::Fetch)?, url.clone())
+            }
+        })
+    }
+
+    async fn read(&self) -> Result<KeySet, JwksError> {
         let bytes = match self {
             Self::File(path) => tokio::fs::read(path).await?,
-            Self::Url(url) => fetch(client, url).await?,
+            Self::Url(client, url) => fetch(client, url).await?,
         };
         Ok(KeySet::of_jwks(&bytes)?)
     }
@@ -120,7 +137,7 @@ async fn fetch(client: &Client, url: &Url) -> Result<Vec<u8>, JwksError> {
 /// The keys of a JWKS, as it was when it was last read.
 pub struct Jwks {
     source: JwksSource,
-    client: Client,
+    reader: Reader,
     keys: ArcSwap<KeySet>,
     /// When a token with an unknown key last led to a look.
     looked: Mutex<Option<Instant>>,
@@ -133,16 +150,14 @@ impl Jwks {
     /// # Errors
     /// [`JwksError`] when it cannot be read, or holds no key that can be used.
     pub async fn open(source: JwksSource) -> Result<Arc<Self>, JwksError> {
-        // A redirect could lead from https to http.
-        let client = Client::builder().timeout(PATIENCE).redirect(Policy::none());
-        let client = client.build().map_err(JwksError::Fetch)?;
-        let keys = source.read(&client).await?;
+        let reader = Reader::of(&source)?;
+        let keys = reader.read().await?;
         if keys.is_empty() {
             return Err(KeyError::NoKey.into());
         }
         Ok(Arc::new(Self {
             source,
-            client,
+            reader,
             keys: ArcSwap::from_pointee(keys),
             looked: Mutex::default(),
             pause: UNKNOWN_PAUSE,
@@ -182,7 +197,7 @@ impl Jwks {
     /// Reads it again, and says whether that was possible. A set without keys is taken, too: that is how
     /// all of them are withdrawn.
     pub(super) async fn refresh(&self) -> bool {
-        match self.source.read(&self.client).await {
+        match self.reader.read().await {
             Ok(keys) => {
                 metrics::counter!("verbatim_jwks_refreshes_total", "outcome" => "ok").increment(1);
                 if keys.is_empty() {

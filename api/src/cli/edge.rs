@@ -10,6 +10,7 @@ use crate::app::Edge;
 use crate::auth::keys::{KeySet, VerifyingKey};
 use crate::auth::{Authenticator, Jwks, Signer};
 use crate::config::Serve;
+use crate::limits::Limits;
 
 /// Reads the keys, those that are somewhere else among them. The signer is there when tokens that are made
 /// here are good here.
@@ -44,6 +45,7 @@ pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer
         authenticator: Authenticator::new(KeySet::new(keys), jwks.clone(), tokens.rules()).into(),
         jwks: jwks.map(|jwks| (jwks, tokens.jwt_jwks_refresh)),
         cursor_key,
+        limits: Limits::new(options.access.rates()).into(),
     };
     Ok((edge, signer))
 }

@@ -65,7 +65,8 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
         tracing::info!("stopping");
         signalled.cancel();
     });
-    server::serve(listener, router(app), stopping, Patience::default()).await;
+    let router = router(app, &options.access.cors_origin);
+    server::serve(listener, router, stopping, Patience::default()).await;
     node.stop().await;
     Ok(())
 }

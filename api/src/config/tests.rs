@@ -271,3 +271,33 @@ fn keys_of_tokens_are_looked_into() {
     let jwks = ["--jwt-jwks", "https://id.example/jwks"];
     assert!(Cli::read_from([&CLUSTER[..8], &jwks].concat()).is_ok());
 }
+
+#[test]
+fn limits_and_origins_are_read_before_anything_is_connected_to() {
+    let good = [
+        "verbatim",
+        "--rate-limit-commands",
+        "off",
+        "--rate-limit-reads",
+        "600/m:100",
+        "--rate-limit-failures",
+        "1/h",
+        "--trusted-proxies",
+        "1",
+        "--cors-origin",
+        "https://chat.example.com,http://localhost:3000",
+    ];
+    let cli = Cli::read_from(good).unwrap();
+    assert_eq!(cli.serve.access.cors_origin.len(), 2);
+    for (flag, value) in [
+        ("--rate-limit-commands", ""),
+        ("--rate-limit-reads", "fast"),
+        ("--rate-limit-failures", "0/s"),
+        ("--trusted-proxies", "9"),
+        ("--cors-origin", ""),
+        ("--cors-origin", "https://chat.example.com/"),
+    ] {
+        let error = refused(&["verbatim", "serve", flag, value]);
+        assert!(error.contains(flag), "{error}");
+    }
+}

@@ -317,7 +317,11 @@ impl<'a> Session<'a> {
     /// Takes a new token of the same user, whose time counts from now on.
     async fn renew(&mut self, incoming: Incoming) -> Result<(), Closing> {
         let id = incoming.id.clone();
-        let renewed = socket::check(&self.app, incoming).await.and_then(|identity| {
+        let checked = match self.app.limits.command(&self.identity) {
+            Ok(()) => socket::check(&self.app, incoming).await,
+            Err(error) => Err(error),
+        };
+        let renewed = checked.and_then(|identity| {
             let is_same = (&identity.tenant, &identity.user) == (&self.key.0, &self.key.1);
             let other = || ApiError::unauthenticated("another_user", "the token is of another user");
             is_same.then_some(identity).ok_or_else(other)
@@ -458,10 +462,12 @@ fn carry_out(app: Arc<App>, identity: Identity, incoming: Incoming) -> Answer {
     Box::pin(async move {
         let Incoming { event, data, id } = incoming;
         let temp_id = data.get("tempId").and_then(Value::as_str).map(str::to_owned);
-        let outcome = match event.as_str() {
-            "send_message" => send(&app, &identity, data).await.map(Some),
-            "mark_as_read" => read(&app, &identity, data).await.map(|_| None),
-            _ => Err(ApiError::bad_request("unknown_event", "there is no such event")),
+        let admitted = app.limits.command(&identity);
+        let outcome = match (admitted, event.as_str()) {
+            (Err(error), _) => Err(error),
+            (Ok(()), "send_message") => send(&app, &identity, data).await.map(Some),
+            (Ok(()), "mark_as_read") => read(&app, &identity, data).await.map(|_| None),
+            (Ok(()), _) => Err(ApiError::bad_request("unknown_event", "there is no such event")),
         };
         let mut frames = Vec::with_capacity(2);
         match &outcome {

@@ -4,6 +4,7 @@
 //! would keep it. Close codes from 4000 tell the client to come back, those from 4500 not to, unless
 //! with another token.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
+use tracing::Instrument;
 
 use super::frame::{self, Incoming};
 use super::session::Session;
@@ -126,15 +128,23 @@ pub async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Result<Re
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .max_frame_size(MAX_FRAME_BYTES);
+    let address = app.limits.address(&parts);
+    // What is logged about the socket names the request that it began with.
+    let span = tracing::Span::current();
     Ok(upgrade
-        .on_upgrade(|socket| serve(app, socket, identity, asked.cursor))
+        .on_upgrade(move |socket| serve(app, socket, (identity, address), asked.cursor).instrument(span))
         .into_response())
 }
 
-async fn serve(app: Arc<App>, mut socket: WebSocket, identity: Option<Identity>, cursor: Option<String>) {
+async fn serve(
+    app: Arc<App>,
+    mut socket: WebSocket,
+    (identity, address): (Option<Identity>, Option<IpAddr>),
+    cursor: Option<String>,
+) {
     let identity = match identity {
         Some(identity) => Ok(identity),
-        None => Box::pin(authenticate(&app, &mut socket)).await,
+        None => Box::pin(authenticate(&app, &mut socket, address)).await,
     };
     let connections = metrics::gauge!("verbatim_sockets");
     connections.increment(1.0);
@@ -164,7 +174,11 @@ struct Authenticate {
 }
 
 /// Waits for a first frame that says who this is.
-async fn authenticate(app: &Arc<App>, socket: &mut WebSocket) -> Result<Identity, Closing> {
+async fn authenticate(
+    app: &Arc<App>,
+    socket: &mut WebSocket,
+    address: Option<IpAddr>,
+) -> Result<Identity, Closing> {
     let first = async {
         loop {
             match socket.next().await {
@@ -180,7 +194,11 @@ async fn authenticate(app: &Arc<App>, socket: &mut WebSocket) -> Result<Identity
         .await
         .map_err(|_| Closing::Unnamed)??;
     let (id, checked) = match frame::read(&text) {
-        Ok(incoming) => (incoming.id.clone(), check(app, incoming).await),
+        Ok(incoming) => {
+            let id = incoming.id.clone();
+            let checked = check(app, incoming).await;
+            (id, checked.map_err(|error| app.limits.failure(address, error)))
+        }
         Err(frame::Malformed { id, error }) => (id, Err(error)),
     };
     let mut answers = Vec::with_capacity(2);
@@ -205,7 +223,7 @@ async fn authenticate(app: &Arc<App>, socket: &mut WebSocket) -> Result<Identity
 pub(super) async fn check(app: &App, incoming: Incoming) -> Result<Identity, ApiError> {
     let expected = || {
         ApiError::unauthenticated(
-            "token_missing",
+            ApiError::TOKEN_MISSING,
             "the first frame must be authenticate with a token",
         )
     };

@@ -19,6 +19,7 @@ mod compose;
 mod conversations;
 mod delivery;
 mod drain;
+mod edge;
 mod erasure;
 mod import;
 mod kills;
