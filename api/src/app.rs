@@ -16,6 +16,7 @@ use search_indexer::SearchIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Authenticator, Identity, Jwks};
+use crate::commands::Repeats;
 use crate::consistency::Consistency;
 use crate::limits::Limits;
 use crate::realtime::{Cursors, Hub};
@@ -90,6 +91,8 @@ pub struct App {
     pub stopping: CancellationToken,
     /// Profiles that were recorded lately.
     pub profiles: ProfileCache,
+    /// Keyed requests that were answered lately.
+    pub repeats: Repeats,
 }
 
 /// The profiles that this node recorded lately.

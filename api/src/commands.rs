@@ -10,6 +10,9 @@ use crate::auth::Identity;
 pub mod conversations;
 pub mod messages;
 pub mod reads;
+mod repeats;
+
+pub use repeats::Repeats;
 
 /// The most bytes of a request id or trace context that is recorded.
 const TRACE_BYTES: usize = 128;

@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use domain::{ClientId, ConversationId, MessageId, UserId};
+use domain::{ConversationId, MessageId, UserId};
 use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -17,6 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::error::ApiError;
 use crate::json;
 use crate::server::Stopping;
+
+mod idempotency;
+
+pub use idempotency::idempotency_key;
 
 /// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
 /// members of a large group.
@@ -185,22 +189,6 @@ pub fn message_in(field: &str, text: &str, conversation: ConversationId) -> Resu
         Ok(id) if id.conversation == conversation => Ok(id),
         _ => Err(ApiError::no_such_message(field)),
     }
-}
-
-/// The `Idempotency-Key` header.
-///
-/// # Errors
-/// 422 when it is not a client id.
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<ClientId>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let text = value
-        .to_str()
-        .map_err(|_| ApiError::invalid("validation_failed", "Idempotency-Key must be text"))?;
-    ClientId::parse(text)
-        .map(Some)
-        .map_err(|error| ApiError::invalid_field(&error).of_field("Idempotency-Key"))
 }
 
 /// A user id as clients write it: a string, or a whole number as in the reference.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::projecting::Projecting;
 use crate::app::{App, Edge, Health, ProfileCache, Station, now};
+use crate::commands::Repeats;
 use crate::config::Deployment;
 use crate::consistency::Consistency;
 use crate::folder::Folder;
@@ -325,6 +326,7 @@ impl Node {
             metrics,
             stopping: self.stopping.clone(),
             profiles: ProfileCache::default(),
+            repeats: Repeats::default(),
             authenticator: edge.authenticator,
             limits: edge.limits,
         }))

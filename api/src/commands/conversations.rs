@@ -14,6 +14,7 @@ use eventstore::execute::{Outcome, Request};
 use serde::Deserialize;
 use ulid::Ulid;
 
+use super::repeats::{Keyed, Original};
 use super::{tag, trace};
 use crate::app::App;
 use crate::auth::Identity;
@@ -22,6 +23,9 @@ use crate::error::ApiError;
 use crate::extract::{ConversationPath, Json, UserIdIn, idempotency_key};
 use crate::wire::Conversation;
 
+/// What a keyed command that opens a direct conversation is called.
+const CREATE_DIRECT: &str = "create_direct";
+
 /// The body of `POST /conversations/direct`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,10 +33,11 @@ pub struct CreateDirect {
     recipient_id: UserIdIn,
 }
 
-/// `POST /conversations/direct`: the conversation with someone, the same for both whoever asks first.
+/// `POST /conversations/direct`: the conversation with someone, the same for both whoever asks first. With
+/// an `Idempotency-Key`, a repeat is answered as the original was.
 ///
 /// # Errors
-/// 422 for a conversation with oneself.
+/// 422 for a conversation with oneself, and for a key that was used with someone else.
 pub async fn create_direct(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -40,9 +45,24 @@ pub async fn create_direct(
     Json(body): Json<CreateDirect>,
 ) -> Result<Response, ApiError> {
     let recipient = body.recipient_id.0;
+    let key = idempotency_key(&headers)?;
+    let keyed = key
+        .clone()
+        .map(|key| Keyed::new(&identity, CREATE_DIRECT, key, &[recipient.as_str().as_bytes()]));
+    if let Some(keyed) = &keyed {
+        app.repeats.original(keyed)?;
+    }
     let id = ConversationId::direct(&identity.tenant, &identity.user, &recipient);
     let command = Command::CreateDirect { with: recipient };
-    create(&app, &identity, &headers, id, command, None).await
+    let created = create(&app, &identity, &headers, id, command, key).await?;
+    if let Some(keyed) = keyed {
+        let original = Original {
+            position: created.0,
+            unread: 0,
+        };
+        app.repeats.remember(keyed, original);
+    }
+    Ok(created.into_response())
 }
 
 /// The body of `POST /conversations/group`.
@@ -94,7 +114,10 @@ pub async fn create_group(
         key,
     )
     .await
+    .map(IntoResponse::into_response)
 }
+
+type Created = (StatusCode, axum::Json<Conversation>);
 
 async fn create(
     app: &App,
@@ -103,11 +126,15 @@ async fn create(
     id: ConversationId,
     command: Command,
     key: Option<ClientId>,
-) -> Result<Response, ApiError> {
+) -> Result<At<Created>, ApiError> {
     let stream = Stream::Conversation(identity.tenant.clone(), id);
     let payload = payload(&command, &identity.user);
     let parts: Vec<&[u8]> = payload.iter().map(|part| part.as_bytes()).collect();
-    let tag = tag(identity, "create_group", &stream, key.as_ref(), &parts);
+    let operation = match &command {
+        Command::CreateDirect { .. } => CREATE_DIRECT,
+        _ => "create_group",
+    };
+    let tag = tag(identity, operation, &stream, key.as_ref(), &parts);
     let request = Request {
         command,
         actor: Some(identity.user.clone()),
@@ -131,7 +158,7 @@ async fn create(
         .await
         .map_err(|error| recorded(error.into()))?;
     let conversation = Conversation::from(view.ok_or_else(ApiError::not_found)?);
-    Ok(At(position, (status, axum::Json(conversation))).into_response())
+    Ok(At(position, (status, axum::Json(conversation))))
 }
 
 /// `DELETE /conversations/{id}/leave`: who asks is no member of the group any more. An owner hands over to

@@ -7,18 +7,19 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::conversation::Error;
 use domain::conversation::reads::Command;
-use domain::{ConversationId, MessageId, Ordinal};
+use domain::{ClientId, ConversationId, MessageId, Ordinal};
 use eventstore::envelope::Trace;
 use eventstore::execute::ExecuteError;
 use eventstore::{Position, Stream};
 use serde::{Deserialize, Serialize};
 
+use super::repeats::{Keyed, Original};
 use super::trace;
 use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
-use crate::extract::{Json, conversation_id, message_in};
+use crate::extract::{Json, conversation_id, idempotency_key, message_in};
 
 /// The field that names what was read.
 const MESSAGE: &str = "messageId";
@@ -38,10 +39,12 @@ pub struct Unread {
     unread_count: u64,
 }
 
-/// `POST /conversations/messages/read`: one message and everything before it, or everything.
+/// `POST /conversations/messages/read`: one message and everything before it, or everything. With an
+/// `Idempotency-Key`, a repeat marks nothing that came since, and gets the original answer.
 ///
 /// # Errors
-/// 404 for a conversation that does not exist for this user, 422 for a message that does not.
+/// 404 for a conversation that does not exist for this user, 422 for a message that does not and for a key
+/// that was used with another payload.
 pub async fn mark_read(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -49,6 +52,11 @@ pub async fn mark_read(
     Json(body): Json<MarkRead>,
 ) -> Result<Response, ApiError> {
     let conversation = conversation_id(&body.conversation_id)?;
+    let keyed = idempotency_key(&headers)?.map(|key| keyed(&identity, key, &body));
+    let original = keyed.as_ref().map(|keyed| app.repeats.original(keyed));
+    if let Some(original) = original.transpose()?.flatten() {
+        return Ok(answer(original));
+    }
     let position = mark_as_read(&app, &identity, body, trace(&headers)).await?;
     let recorded = |error: ApiError| error.recorded_at(position);
     app.consistency.reach(position).await.map_err(recorded)?;
@@ -57,8 +65,25 @@ pub async fn mark_read(
         .unread(&identity.tenant, &identity.user, conversation)
         .await
         .map_err(|error| recorded(error.into()))?;
-    let unread_count = unread.ok_or_else(ApiError::not_found)?;
-    Ok(At(position, axum::Json(Unread { unread_count })).into_response())
+    let original = Original {
+        position,
+        unread: unread.ok_or_else(ApiError::not_found)?,
+    };
+    if let Some(keyed) = keyed {
+        app.repeats.remember(keyed, original);
+    }
+    Ok(answer(original))
+}
+
+fn keyed(identity: &Identity, key: ClientId, body: &MarkRead) -> Keyed {
+    let message = body.message_id.as_deref().unwrap_or_default();
+    let payload = [body.conversation_id.as_str(), message].map(str::as_bytes);
+    Keyed::new(identity, "mark_read", key, &payload)
+}
+
+fn answer(original: Original) -> Response {
+    let unread_count = original.unread;
+    At(original.position, axum::Json(Unread { unread_count })).into_response()
 }
 
 /// Moves the user's mark, and says where in the log that is.

@@ -1,11 +1,12 @@
-//! What stands before the handlers: keys of an identity provider, limits, request ids, and pages of
-//! other origins.
+//! What stands before the handlers: keys of an identity provider, limits, request ids, pages of other
+//! origins, and keys that make a request the same as an earlier one.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tests::client::text;
 use tests::deployment::is_cluster;
+use tests::shapes::Conversation;
 use tests::token::{claims, sign, with};
 use tests::{Client, Folder, Socket, TestServer};
 
@@ -242,4 +243,64 @@ async fn pages_of_other_origins_are_let_in_by_configuration_alone() {
     let refused = folder.run(["serve", "--cors-origin", "https://x/"]).await;
     assert_eq!(refused.status.code(), Some(2));
     assert!(refused.stderr.contains("--cors-origin"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn every_post_takes_an_idempotency_key() {
+    let server = TestServer::start().await;
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    let post =
+        |path: &str, key: &str, body: &Value| ann.post(path, body).header("idempotency-key", key).send();
+    let with_bob = json!({"recipientId": "bob"});
+    let first = post("/conversations/direct", "k1", &with_bob).await.expect(201);
+    let chat = first.json::<Conversation>().id;
+    let again = post("/conversations/direct", "k1", &with_bob).await.expect(201);
+    assert_eq!(again.json::<Conversation>().id, chat);
+    assert_eq!(again.header("x-position"), first.header("x-position"));
+    post("/conversations/direct", "k2", &with_bob).await.expect(200);
+    let other = post("/conversations/direct", "k1", &json!({"recipientId": "cat"}))
+        .await
+        .expect(422);
+    assert_eq!(other.problem()["code"], "idempotency_key_reused");
+    assert_eq!(ann.conversations().await.len(), 1);
+
+    bob.say(&chat, "one").await;
+    let read = json!({"conversationId": chat});
+    let first = post("/conversations/messages/read", "k1", &read)
+        .await
+        .expect(200);
+    bob.say(&chat, "two").await;
+    server.settled().await;
+    let again = post("/conversations/messages/read", "k1", &read)
+        .await
+        .expect(200);
+    assert_eq!(
+        (again.text(), again.header("x-position")),
+        (first.text(), first.header("x-position"))
+    );
+    // What came since was not read by the repeat.
+    assert_eq!(ann.conversation(&chat).await.unread_count, 1);
+    let message = ann.messages(&chat).await[0].id.clone();
+    let other = json!({"conversationId": chat, "messageId": message});
+    let other = post("/conversations/messages/read", "k1", &other)
+        .await
+        .expect(422);
+    assert_eq!(other.problem()["code"], "idempotency_key_reused");
+    assert_eq!(ann.read(&chat, None).await, 0);
+
+    let group = json!({"name": "Garden", "memberIds": ["bob"]});
+    let long = "x".repeat(10_000);
+    for (path, body) in [
+        ("/conversations/direct", &json!({"recipientId": "eve"})),
+        ("/conversations/group", &group),
+        ("/conversations/messages", &text(&chat, "three")),
+        ("/conversations/messages/read", &read),
+    ] {
+        for malformed in ["", long.as_str()] {
+            let refused = post(path, malformed, body).await.expect(400);
+            assert_eq!(refused.problem()["code"], "malformed_idempotency_key", "{path}");
+        }
+    }
+    assert_eq!(ann.conversations().await.len(), 1);
+    assert_eq!(ann.messages(&chat).await.len(), 2);
 }
