@@ -81,7 +81,56 @@ fn sane_id(headers: &HeaderMap) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_logged_names_the_request() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let logging = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        let logging = tracing::subscriber::set_default(logging.finish());
+        let handler = || async {
+            tokio::task::yield_now().await;
+            tracing::info!("something happened");
+        };
+        let router = Router::new().route("/", get(handler));
+        let router = router.layer(axum::middleware::from_fn(identify));
+        let request = Request::builder().uri("/").header(X_REQUEST_ID, "trace-1");
+        let answer = router
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        drop(logging);
+        assert_eq!(answer.headers()[X_REQUEST_ID], "trace-1");
+        let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(
+            logged.contains("something happened") && logged.contains("request.id=\"trace-1\""),
+            "{logged}"
+        );
+    }
 
     #[test]
     fn an_id_is_short_and_plain_and_the_only_one() {

@@ -16,6 +16,14 @@ use crate::limits::Limits;
 /// here are good here.
 pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer>)> {
     let (tokens, deployment) = (&options.tokens, &options.deployment);
+    // First, because nothing is made yet when it cannot be read.
+    let jwks = match &tokens.jwt_jwks {
+        Some(source) => {
+            let refused = || format!("the keys of tokens cannot be read from {source}");
+            Some(Jwks::open(source.clone()).await.with_context(refused)?)
+        }
+        None => None,
+    };
     let mut keys = Vec::new();
     for file in &tokens.jwt_public_key {
         keys.push(public_key(file)?);
@@ -33,13 +41,6 @@ pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer
             cursor_key(secret_of(&options.secret, &deployment.data)?.as_bytes()),
             None,
         )
-    };
-    let jwks = match &tokens.jwt_jwks {
-        Some(source) => {
-            let refused = || format!("the keys of tokens cannot be read from {source}");
-            Some(Jwks::open(source.clone()).await.with_context(refused)?)
-        }
-        None => None,
     };
     let edge = Edge {
         authenticator: Authenticator::new(KeySet::new(keys), jwks.clone(), tokens.rules()).into(),

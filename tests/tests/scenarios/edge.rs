@@ -6,6 +6,7 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tests::client::text;
 use tests::deployment::is_cluster;
+use tests::process::Process;
 use tests::shapes::Conversation;
 use tests::token::{claims, sign, with};
 use tests::{Client, Folder, Socket, TestServer};
@@ -111,6 +112,40 @@ async fn tokens_of_an_identity_provider_are_checked_with_what_it_publishes() {
     assert_eq!(status(&server, &Key::new("made-up").sign(&of("ann"))).await, 401);
     let metrics = server.anonymous().get("/metrics").send().await.text();
     assert!(metrics.contains("verbatim_jwks_keys 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_node_without_the_keys_of_its_identity_provider_does_not_start() {
+    let folder = Folder::of(None);
+    let private = folder.scratch().join("private.pem");
+    std::fs::write(&private, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    // Nothing listens on port 1.
+    let url = "http://127.0.0.1:1/jwks?key=hush";
+    for (variable, value, code, told) in [
+        (
+            "VERBATIM_JWT_JWKS",
+            url,
+            1,
+            "cannot be read from http://127.0.0.1:1/jwks",
+        ),
+        ("VERBATIM_JWT_JWKS", "/no/such/file", 2, "--jwt-jwks"),
+        (
+            "VERBATIM_JWT_PUBLIC_KEY",
+            &private.display().to_string(),
+            2,
+            "private key",
+        ),
+    ] {
+        let data = folder.data().display().to_string();
+        let args = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
+        let refused = Process::spawn_with(args, &[(variable, value.to_owned())])
+            .wait()
+            .await;
+        assert_eq!(refused.status.code(), Some(code), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("hush"), "{}", refused.stderr);
+        assert!(!folder.data().exists(), "something was made");
+    }
 }
 
 #[tokio::test]
