@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use domain::Private;
 use domain::conversation::Event as Happened;
 use eventstore::embedded::EmbeddedLog;
@@ -29,6 +29,8 @@ pub(crate) const COMMAND: &str = "read-log";
 /// What `tests::deployment` gives to all nodes.
 const MASTER_KEY: [u8; 32] = [7; 32];
 const KEY_READERS: u32 = 4;
+/// Messages that a bare consumer asks for at once: of four streams, 16 MB at most.
+const BATCH: usize = 16;
 
 /// How a log is to be read, which nobody writes to meanwhile.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -172,11 +174,15 @@ async fn bare_streams(nats: &str, namespace: &str) -> anyhow::Result<Outcome> {
             let mut found = Outcome::default();
             let stream = context.get_stream(stream).await?;
             let end = stream.cached_info().state.last_sequence;
-            let consumer = pull::OrderedConfig {
+            let consumer = pull::Config {
                 deliver_policy: DeliverPolicy::All,
-                ..pull::OrderedConfig::default()
+                ack_policy: AckPolicy::None,
+                ..pull::Config::default()
             };
-            let mut messages = stream.create_consumer(consumer).await?.messages().await?;
+            let consumer = stream.create_consumer(consumer).await?;
+            // Records of an import are large: with more of them on their way the server takes the client for a
+            // slow one, and closes the connection.
+            let mut messages = consumer.stream().max_messages_per_batch(BATCH).messages().await?;
             while found.records < end {
                 let message = messages.next().await.context("the consumer has ended")??;
                 found.records += 1;
