@@ -49,6 +49,8 @@ pub struct Edge {
     pub cursor_key: [u8; 32],
     /// How much anyone may ask.
     pub limits: Arc<Limits>,
+    /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
+    pub edit_window: Option<u64>,
 }
 
 /// A running node.
@@ -93,6 +95,8 @@ pub struct App {
     pub profiles: ProfileCache,
     /// Keyed requests that were answered lately.
     pub repeats: Repeats,
+    /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
+    pub edit_window: Option<u64>,
 }
 
 /// The profiles that this node recorded lately.

@@ -7,11 +7,16 @@ use eventstore::envelope::{CommandTag, Trace};
 
 use crate::auth::Identity;
 
+mod asked;
+pub mod changes;
 pub mod conversations;
+pub mod groups;
+pub mod keeping;
 pub mod messages;
 pub mod reads;
 mod repeats;
 
+use asked::Asked;
 pub use repeats::Repeats;
 
 /// The most bytes of a request id or trace context that is recorded.

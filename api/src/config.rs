@@ -27,6 +27,8 @@ pub mod tokens;
 /// What is logged when nothing else is said. The database driver's notices are of no use to those who run a
 /// node, and its warnings show statements. What the NATS client says is told by the node itself, once.
 pub const DEFAULT_LOG: &str = "info,sqlx=error,async_nats=off";
+/// A hundred years.
+const MOST_SECONDS: u64 = 100 * 366 * 24 * 60 * 60;
 /// The most copies that NATS keeps.
 const MOST_REPLICAS: u64 = 5;
 
@@ -254,6 +256,14 @@ pub struct Serve {
     /// Who may ask how much.
     #[command(flatten)]
     pub access: Access,
+    /// For how many seconds after it was sent a message may be edited; for ever when this is not given.
+    #[arg(
+        long,
+        env = "VERBATIM_EDIT_WINDOW",
+        value_name = "SECONDS",
+        value_parser = RangedU64ValueParser::<u64>::new().range(1..=MOST_SECONDS)
+    )]
+    pub edit_window: Option<u64>,
     /// What is logged: a filter such as `info` or `api=debug,info`.
     #[arg(
         long,

@@ -18,6 +18,8 @@ use crate::request;
 
 mod refusals;
 
+pub use refusals::about_message;
+
 /// Seconds after which a client may try again what was unavailable.
 const RETRY_AFTER: &str = "1";
 
@@ -151,6 +153,16 @@ impl ApiError {
             StatusCode::NOT_FOUND,
             "conversation_not_found",
             "the conversation does not exist",
+        )
+    }
+
+    /// There is no such message for this user.
+    #[must_use]
+    pub fn message_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "message_not_found",
+            "the message does not exist",
         )
     }
 

@@ -56,6 +56,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// A JSON body that may be missing: then it is as if nothing were in it.
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_missing = request.body().size_hint().exact() == Some(0);
+        if is_missing && !request.headers().contains_key(header::TRANSFER_ENCODING) {
+            return Ok(Self(T::default()));
+        }
+        let Json(body) = Json::from_request(request, state).await?;
+        Ok(Self(body))
+    }
+}
+
 /// A body that is not JSON, or packed, is not looked into.
 fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let media_type = headers
@@ -169,6 +185,49 @@ impl<S: Send + Sync> FromRequestParts<S> for ConversationPath {
         let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
         let axum::extract::Path(id) = path.map_err(|_| ApiError::not_found())?;
         conversation_id(&id).map(Self)
+    }
+}
+
+/// A message id in a path. One that cannot exist is answered like one that does not.
+pub struct MessagePath(pub MessageId);
+
+impl<S: Send + Sync> FromRequestParts<S> for MessagePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        let axum::extract::Path(id) = path.map_err(|_| ApiError::message_not_found())?;
+        id.parse().map(Self).map_err(|_| ApiError::message_not_found())
+    }
+}
+
+/// A conversation and one of its members in a path.
+pub struct MemberPath(pub ConversationId, pub UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<(String, String)>::from_request_parts(parts, state).await;
+        let axum::extract::Path((id, member)) = path.map_err(|_| ApiError::not_found())?;
+        let member = UserId::parse(member).map_err(|error| ApiError::invalid_field(&error))?;
+        Ok(Self(conversation_id(&id)?, member))
+    }
+}
+
+/// A flag in a query: `true` or `false`.
+///
+/// # Errors
+/// 422 when it is neither.
+pub fn flag(field: &str, text: Option<&str>) -> Result<Option<bool>, ApiError> {
+    match text {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(ApiError::invalid(
+            "validation_failed",
+            format!("{field} must be true or false"),
+        )),
     }
 }
 

@@ -329,6 +329,7 @@ impl Node {
             repeats: Repeats::default(),
             authenticator: edge.authenticator,
             limits: edge.limits,
+            edit_window: edge.edit_window,
         }))
     }
 

@@ -7,11 +7,11 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
-use crate::commands::{conversations, messages, reads};
+use crate::commands::{changes, conversations, groups, keeping, messages, reads};
 use crate::cors::{self, Origin};
 use crate::error::ApiError;
 use crate::{figures, health, queries, realtime, request};
@@ -21,14 +21,62 @@ pub fn router(app: Arc<App>, origins: &[Origin]) -> Router {
     figures::describe();
     let router = Router::new()
         .route("/conversations", get(queries::conversations::list))
+        .route("/conversations/stats", get(queries::conversations::stats))
         .route("/conversations/direct", post(conversations::create_direct))
         .route("/conversations/group", post(conversations::create_group))
         .route("/conversations/messages", post(messages::send))
         .route("/conversations/messages/read", post(reads::mark_read))
+        .route("/conversations/messages/unread", post(reads::mark_unread))
         .route("/conversations/messages/search", get(queries::search::search))
-        .route("/conversations/{id}", get(queries::conversations::get))
+        .route(
+            "/conversations/messages/{id}",
+            get(queries::message::get)
+                .put(changes::edit)
+                .delete(changes::delete),
+        )
+        .route(
+            "/conversations/messages/{id}/history",
+            get(queries::message::history),
+        )
+        .route(
+            "/conversations/messages/{id}/react",
+            post(changes::react).delete(changes::unreact),
+        )
+        .route(
+            "/conversations/messages/{id}/reactions/stats",
+            get(queries::message::reactions),
+        )
+        .route(
+            "/conversations/messages/{id}/read-receipts/stats",
+            get(queries::message::receipts),
+        )
+        .route(
+            "/conversations/{id}",
+            get(queries::conversations::get).put(groups::update),
+        )
+        .route("/conversations/{id}/archive", post(keeping::archive))
+        .route("/conversations/{id}/unarchive", post(keeping::unarchive))
+        .route("/conversations/{id}/mute", post(keeping::mute))
+        .route("/conversations/{id}/unmute", post(keeping::unmute))
+        .route("/conversations/{id}/leave", delete(groups::leave))
+        .route(
+            "/conversations/{id}/members",
+            get(queries::members::page).post(groups::add_members),
+        )
+        .route(
+            "/conversations/{id}/members/{member_id}",
+            delete(groups::remove_member),
+        )
+        .route(
+            "/conversations/{id}/members/{member_id}/role",
+            put(groups::change_role),
+        )
         .route("/conversations/{id}/messages", get(queries::messages::page))
-        .route("/conversations/{id}/leave", delete(conversations::leave))
+        .route(
+            "/conversations/{id}/messages/stats",
+            get(queries::messages::stats),
+        )
+        .route("/users", get(queries::users::list))
         .route("/ws", get(realtime::upgrade))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

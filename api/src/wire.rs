@@ -1,9 +1,10 @@
 //! The shapes of the public API that several endpoints share. Field names are those of the reference.
 
-use domain::conversation::{Kind, Message as Sent, MessageKind};
+use domain::conversation::body::{Attachment, Card};
+use domain::conversation::{Edit, Kind, Message as Sent, MessageKind};
 use domain::permission::Role;
 use domain::{ConversationId, MessageId, Timestamp, UserId};
-use projections::view::{ConversationView, MemberView, MessageView};
+use projections::view::{ConversationView, MemberView, MessageView, Profile};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
@@ -45,7 +46,7 @@ pub struct Conversation {
     created_at: Time,
     updated_at: Time,
     unread_count: u64,
-    /// Archiving and muting are commands of a later version; until then nothing is either.
+    role: Role,
     is_archived: bool,
     is_muted: bool,
     muted_until: Option<Time>,
@@ -85,8 +86,18 @@ pub struct Message {
     content: Option<String>,
     #[serde(rename = "type")]
     kind: MessageKind,
+    /// Missing where only a new text is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachments: Option<Vec<Attachment>>,
+    #[serde(flatten)]
+    card: Option<Card>,
     reply_to_id: Option<MessageId>,
-    /// Editing and deleting are commands of a later version; until then nothing is either.
+    /// What it answers, as it is now; missing where only the log is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<Answered>,
+    /// Who reacted with what, in numbers; missing where only the log is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reactions: Option<Vec<ReactionCount>>,
     is_edited: bool,
     edited_at: Option<Time>,
     is_deleted: bool,
@@ -94,6 +105,51 @@ pub struct Message {
     deleted_for_everyone: bool,
     created_at: Time,
     updated_at: Time,
+}
+
+/// A message that another one answers: no more of it than a preview.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answered {
+    id: MessageId,
+    from_user_id: UserId,
+    content: Option<String>,
+    #[serde(rename = "type")]
+    kind: MessageKind,
+    is_deleted: bool,
+}
+
+/// How many reacted with an emoji.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReactionCount {
+    emoji: String,
+    count: u64,
+    /// Whether who asks is among them.
+    mine: bool,
+}
+
+/// Someone's reaction to a message.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaction {
+    /// The message.
+    pub message_id: MessageId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it is.
+    pub emoji: String,
+}
+
+impl User {
+    /// A user who is called so.
+    #[must_use]
+    pub fn of(id: UserId, profile: Profile) -> Self {
+        Self {
+            id,
+            name: profile.name,
+            avatar: profile.avatar,
+        }
+    }
 }
 
 impl From<ConversationView> for Conversation {
@@ -110,9 +166,10 @@ impl From<ConversationView> for Conversation {
             created_at: Time(view.created_at),
             updated_at: Time(view.updated_at),
             unread_count: view.unread_count,
-            is_archived: false,
-            is_muted: false,
-            muted_until: None,
+            role: view.role,
+            is_archived: view.is_archived,
+            is_muted: view.is_muted,
+            muted_until: view.muted_until.map(Time),
             member_count: view.member_count,
             members: view.members.into_iter().map(Member::from).collect(),
         }
@@ -140,6 +197,7 @@ impl Message {
     /// A message as it was recorded in the log.
     #[must_use]
     pub fn from_sent(conversation: ConversationId, sent: &Sent) -> Self {
+        let body = sent.body.readable().cloned().unwrap_or_default();
         let id = |ordinal| MessageId {
             conversation,
             ordinal,
@@ -149,9 +207,13 @@ impl Message {
             conversation_id: conversation,
             ordinal: sent.ordinal.get(),
             from_user_id: sent.sender.clone(),
-            content: sent.body.readable().map(|body| body.content.as_str().to_owned()),
+            content: body.content.map(String::from),
             kind: sent.kind,
+            attachments: Some(body.attachments),
+            card: body.card,
             reply_to_id: sent.reply_to.map(id),
+            reply_to: None,
+            reactions: Some(Vec::new()),
             is_edited: false,
             edited_at: None,
             is_deleted: false,
@@ -163,9 +225,59 @@ impl Message {
     }
 }
 
+impl Message {
+    /// A message with the text that was just written anew.
+    #[must_use]
+    pub fn from_edit(conversation: ConversationId, edit: &Edit, at: Timestamp) -> Self {
+        let id = |ordinal| MessageId {
+            conversation,
+            ordinal,
+        };
+        Self {
+            id: id(edit.message),
+            conversation_id: conversation,
+            ordinal: edit.message.get(),
+            from_user_id: edit.sender.clone(),
+            content: edit.content.readable().map(|text| text.as_str().to_owned()),
+            kind: MessageKind::Text,
+            attachments: None,
+            card: None,
+            reply_to_id: edit.reply_to.map(id),
+            reply_to: None,
+            reactions: None,
+            is_edited: true,
+            edited_at: Some(Time(at)),
+            is_deleted: false,
+            deleted_at: None,
+            deleted_for_everyone: false,
+            created_at: Time(edit.sent_at),
+            updated_at: Time(at),
+        }
+    }
+}
+
 impl From<MessageView> for Message {
     fn from(view: MessageView) -> Self {
         let conversation = view.id.conversation;
+        let reply_to_id = view.reply_to.map(|ordinal| MessageId {
+            conversation,
+            ordinal,
+        });
+        let answered = reply_to_id.zip(view.answered).map(|(id, answered)| Answered {
+            id,
+            from_user_id: answered.sender,
+            content: answered.content,
+            kind: answered.kind,
+            is_deleted: answered.is_deleted,
+        });
+        let reactions = view.reactions.into_iter().map(|counted| ReactionCount {
+            emoji: counted.emoji,
+            count: counted.count,
+            mine: counted.is_mine,
+        });
+        // What is deleted was not edited: nothing of either text is left.
+        let edited_at = view.edited_at.filter(|_| view.deleted_at.is_none());
+        let updated_at = view.deleted_at.or(edited_at).unwrap_or(view.sent_at);
         Self {
             id: view.id,
             conversation_id: conversation,
@@ -173,17 +285,18 @@ impl From<MessageView> for Message {
             from_user_id: view.sender,
             content: view.content,
             kind: view.kind,
-            reply_to_id: view.reply_to.map(|ordinal| MessageId {
-                conversation,
-                ordinal,
-            }),
-            is_edited: false,
-            edited_at: None,
-            is_deleted: false,
-            deleted_at: None,
-            deleted_for_everyone: false,
+            attachments: Some(view.attachments),
+            card: view.card,
+            reply_to_id,
+            reply_to: answered,
+            reactions: Some(reactions.collect()),
+            is_edited: edited_at.is_some(),
+            edited_at: edited_at.map(Time),
+            is_deleted: view.deleted_at.is_some(),
+            deleted_at: view.deleted_at.map(Time),
+            deleted_for_everyone: view.deleted_at.is_some(),
             created_at: Time(view.sent_at),
-            updated_at: Time(view.sent_at),
+            updated_at: Time(updated_at),
         }
     }
 }

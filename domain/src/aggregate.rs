@@ -2,15 +2,19 @@
 
 use std::fmt::Debug;
 
+use crate::conversation::Facts;
 use crate::{Timestamp, UserId};
 
-/// What a decision may know beside the state: who asks, and when.
-#[derive(Clone, Debug)]
+/// What a decision may know beside the state: who asks, when, and about what.
+#[derive(Clone, Debug, Default)]
 pub struct Context {
     /// The user on whose behalf the command runs; `None` is the system itself (an import).
     pub actor: Option<UserId>,
     /// When the command is decided. Never decreasing within a stream.
     pub now: Timestamp,
+    /// What is known of the message that the command is about; `None` when there is no such message, and for
+    /// a command that is about none.
+    pub message: Option<Facts>,
 }
 
 /// One aggregate: `decide` holds every rule, `evolve` holds none and cannot fail.

@@ -1,26 +1,36 @@
 //! A conversation: who is in it, and the messages they send.
 //!
 //! The state is what the rules need and no more, so a conversation of a million messages is as small as
-//! one of ten. Read marks live beside it, in [`reads`]: they are recorded without contending for the
-//! conversation's stream.
+//! one of ten: what the rules need to know of a single message comes with the command, as [`Facts`]. Read
+//! marks live beside it, in [`reads`]: they are recorded without contending for the conversation's stream.
+//!
+//! What happens in a conversation is in `events`, the rules of membership in `members`, those of messages in
+//! [`messages`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Context};
 use crate::permission::{Permission, Role};
-use crate::values::{Avatar, Content, Description, GroupName};
-use crate::{ClientId, Ordinal, Private, Timestamp, UserId};
+use crate::values::{Content, Emoji};
+use crate::{Ordinal, UserId};
 
+pub mod body;
+mod events;
 mod import;
+mod members;
+pub mod messages;
 pub mod reads;
 
 #[cfg(test)]
 mod tests;
 
+pub use body::{Body, MessageKind};
+pub use events::{Edit, Event, GroupInfo, InfoChange, InfoField, Message, Reaction};
 pub use import::ImportedLine;
+pub use messages::Facts;
 
 /// The most members that one command may name. A larger group is filled by several commands.
 pub const MAX_MEMBERS_AT_ONCE: usize = 1_000;
@@ -57,24 +67,6 @@ pub struct Member {
     pub standing: u64,
 }
 
-/// The type of a message. Only text so far: a type is added together with the shape of its body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum MessageKind {
-    /// Plain text.
-    Text,
-}
-
-impl MessageKind {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "TEXT",
-        }
-    }
-}
-
 /// What someone wants of a conversation.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -97,16 +89,58 @@ pub enum Command {
         /// The role they get.
         role: Role,
     },
+    /// Change what a group is called; what is not named stays as it is.
+    ChangeInfo(InfoChange),
+    /// Remove a member from a group.
+    RemoveMember {
+        /// Whom.
+        member: UserId,
+    },
+    /// Give a member of a group another role.
+    ChangeRole {
+        /// To whom.
+        member: UserId,
+        /// Which.
+        role: Role,
+    },
     /// Leave the group.
     Leave,
     /// Send a message.
     SendMessage {
-        /// Its text.
-        content: Content,
+        /// Its type.
+        kind: MessageKind,
+        /// What it says.
+        body: Body,
         /// The message it answers.
         reply_to: Option<Ordinal>,
-        /// What the client calls this send.
-        client_id: Option<ClientId>,
+    },
+    /// Write the text of one's own message anew.
+    EditMessage {
+        /// Which.
+        message: Ordinal,
+        /// The new text.
+        content: Content,
+        /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
+        within: Option<u64>,
+    },
+    /// Delete a message for everyone.
+    DeleteMessage {
+        /// Which.
+        message: Ordinal,
+    },
+    /// React to a message, or take the same reaction back.
+    ToggleReaction {
+        /// To which.
+        message: Ordinal,
+        /// With what.
+        emoji: Emoji,
+    },
+    /// Take a reaction back, if it is there.
+    RemoveReaction {
+        /// From which message.
+        message: Ordinal,
+        /// Which.
+        emoji: Emoji,
     },
     /// Take in messages of another system. Lines at or below the last one taken in are passed over, so
     /// a repeat changes nothing. A sender who is not a member becomes one.
@@ -116,77 +150,6 @@ pub enum Command {
         /// The messages, by rising line.
         lines: Vec<ImportedLine>,
     },
-}
-
-/// What people wrote about a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupInfo {
-    /// Its name.
-    pub name: GroupName,
-    /// What it is about.
-    pub description: Option<Description>,
-    /// Its picture.
-    pub avatar: Option<Avatar>,
-}
-
-/// What happened in a conversation.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The conversation exists.
-    Created {
-        /// Direct or group.
-        kind: Kind,
-        /// Who founded it and whose words `about` holds.
-        founder: UserId,
-        /// The owner of a group; a direct conversation has none.
-        owner: Option<UserId>,
-        /// The first members with their roles, the founder first.
-        members: Vec<(UserId, Role)>,
-        /// What the group is called; a direct conversation is called after the other one.
-        about: Option<Private<GroupInfo>>,
-    },
-    /// These users are members now, with everything before read.
-    MembersAdded {
-        /// Who joined, in order.
-        members: Vec<(UserId, Role)>,
-    },
-    /// A member is none any more.
-    MemberLeft {
-        /// Who left.
-        member: UserId,
-        /// The new owner, when the owner left and someone remains.
-        new_owner: Option<UserId>,
-    },
-    /// A message was sent.
-    MessageSent(Message),
-}
-
-/// A message as it was sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    /// Its number in the conversation.
-    pub ordinal: Ordinal,
-    /// Who sent it.
-    pub sender: UserId,
-    /// Its type.
-    pub kind: MessageKind,
-    /// What the sender wrote.
-    pub body: Private<Body>,
-    /// The message it answers.
-    pub reply_to: Option<Ordinal>,
-    /// When it was sent, as people see it; an import keeps the original time.
-    pub sent_at: Timestamp,
-    /// The line of the source it was imported from.
-    pub imported_line: Option<u64>,
-}
-
-/// What the sender of a message wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    /// The text.
-    pub content: Content,
-    /// What the client called this send.
-    pub client_id: Option<ClientId>,
 }
 
 /// Why a command was refused.
@@ -211,9 +174,33 @@ pub enum Error {
     /// More members at once than [`MAX_MEMBERS_AT_ONCE`].
     #[error("at most {MAX_MEMBERS_AT_ONCE} members can be named at once")]
     TooManyMembers,
+    /// The command is about someone who is not a member.
+    #[error("the user is not a member of the conversation")]
+    NotAMember(UserId),
+    /// A direct conversation is called after the other one.
+    #[error("a direct conversation has no name of its own")]
+    DirectWithoutInfo,
     /// There is no such message here.
     #[error("there is no message {0} in the conversation")]
     NoSuchMessage(Ordinal),
+    /// The message does not say what its type says.
+    #[error(transparent)]
+    WrongBody(#[from] body::BodyError),
+    /// The message was deleted for everyone.
+    #[error("the message was deleted")]
+    Deleted,
+    /// The message is someone else's.
+    #[error("the message is someone else's")]
+    NotTheAuthor,
+    /// Only texts are edited.
+    #[error("only a text can be edited")]
+    NotAText,
+    /// It was sent too long ago.
+    #[error("the message was sent too long ago to be edited")]
+    EditWindowOver,
+    /// More reactions of one user to one message than [`messages::MAX_REACTIONS`].
+    #[error("at most {} different reactions to a message", messages::MAX_REACTIONS)]
+    TooManyReactions,
     /// The command needs someone who sends it.
     #[error("the command needs a user who sends it")]
     NoActor,
@@ -261,27 +248,6 @@ impl Conversation {
             Err(Error::NoSuchMessage(ordinal))
         }
     }
-
-    fn join(&mut self, joining: &[(UserId, Role)]) {
-        let members = Arc::make_mut(&mut self.members);
-        for (user, role) in joining {
-            members.insert(
-                user.clone(),
-                Member {
-                    role: *role,
-                    standing: self.joins,
-                },
-            );
-            self.joins += 1;
-        }
-    }
-
-    /// Who takes over from the owner: the longest-standing ADMIN, then MODERATOR, then MEMBER.
-    fn successor(&self, leaving: &UserId) -> Option<UserId> {
-        let remaining = self.members.iter().filter(|(user, _)| *user != leaving);
-        let (heir, _) = remaining.min_by_key(|(_, m)| (std::cmp::Reverse(m.role), m.standing))?;
-        Some(heir.clone())
-    }
 }
 
 impl Aggregate for Conversation {
@@ -292,30 +258,24 @@ impl Aggregate for Conversation {
 
     fn decide(state: &Self, command: &Command, context: &Context) -> Result<Vec<Event>, Error> {
         match command {
-            Command::CreateDirect { with } => create_direct(state, with, context),
-            Command::CreateGroup { members, about } => create_group(state, members, about, context),
-            Command::AddMembers { members, role } => add_members(state, members, *role, context),
-            Command::Leave => leave(state, context),
-            Command::SendMessage {
-                content,
-                reply_to,
-                client_id,
-            } => {
-                let sender = state.authorize(context, Permission::Participate)?;
-                reply_to.map_or(Ok(()), |answered| state.check_message(answered))?;
-                Ok(vec![Event::MessageSent(Message {
-                    ordinal: Ordinal::after(state.last_ordinal),
-                    sender,
-                    kind: MessageKind::Text,
-                    body: Private::Readable(Body {
-                        content: content.clone(),
-                        client_id: client_id.clone(),
-                    }),
-                    reply_to: *reply_to,
-                    sent_at: context.now,
-                    imported_line: None,
-                })])
+            Command::CreateDirect { with } => members::create_direct(state, with, context),
+            Command::CreateGroup { members, about } => members::create_group(state, members, about, context),
+            Command::AddMembers { members, role } => members::add(state, members, *role, context),
+            Command::ChangeInfo(change) => members::change_info(state, change, context),
+            Command::RemoveMember { member } => members::remove(state, member, context),
+            Command::ChangeRole { member, role } => members::change_role(state, member, *role, context),
+            Command::Leave => members::leave(state, context),
+            Command::SendMessage { kind, body, reply_to } => {
+                messages::send(state, *kind, body, *reply_to, context)
             }
+            Command::EditMessage {
+                message,
+                content,
+                within,
+            } => messages::edit(state, *message, content, *within, context),
+            Command::DeleteMessage { message } => messages::delete(state, *message, context),
+            Command::ToggleReaction { message, emoji } => messages::toggle(state, *message, emoji, context),
+            Command::RemoveReaction { message, emoji } => messages::unreact(state, *message, emoji, context),
             Command::Import { about, lines } => import::decide(state, about, lines),
         }
     }
@@ -331,110 +291,23 @@ impl Aggregate for Conversation {
             }
             Event::MembersAdded { members } => state.join(members),
             Event::MemberLeft { member, new_owner } => {
-                Arc::make_mut(&mut state.members).remove(member);
+                state.part(member);
                 if state.owner.as_ref() == Some(member) {
                     state.owner.clone_from(new_owner);
                 }
             }
+            Event::MemberRemoved { member } => state.part(member),
+            Event::RoleChanged { member, role } => state.give_role(member, *role),
             Event::MessageSent(message) => {
                 state.last_ordinal = message.ordinal.get();
                 state.last_imported_line = message.imported_line.or(state.last_imported_line);
             }
+            // What the rules need of these comes as facts of their message.
+            Event::InfoChanged { .. }
+            | Event::MessageEdited(_)
+            | Event::MessageDeleted { .. }
+            | Event::ReactionAdded(_)
+            | Event::ReactionRemoved(_) => {}
         }
     }
-}
-
-fn create_direct(state: &Conversation, with: &UserId, context: &Context) -> Result<Vec<Event>, Error> {
-    let founder = context.actor.clone().ok_or(Error::NoActor)?;
-    if *with == founder {
-        return Err(Error::DirectWithSelf);
-    }
-    if state.kind.is_some() {
-        // The id is made of the two, so what is there is what was wished for.
-        state.member(&founder)?;
-        return Ok(Vec::new());
-    }
-    Ok(vec![Event::Created {
-        kind: Kind::Direct,
-        members: vec![(founder.clone(), Role::Member), (with.clone(), Role::Member)],
-        founder,
-        owner: None,
-        about: None,
-    }])
-}
-
-fn create_group(
-    state: &Conversation,
-    members: &[UserId],
-    about: &GroupInfo,
-    context: &Context,
-) -> Result<Vec<Event>, Error> {
-    let founder = context.actor.clone().ok_or(Error::NoActor)?;
-    if state.kind.is_some() {
-        return Err(Error::Exists);
-    }
-    if members.len() > MAX_MEMBERS_AT_ONCE {
-        return Err(Error::TooManyMembers);
-    }
-    let mut joining = vec![(founder.clone(), Role::Admin)];
-    let mut seen = BTreeSet::from([&founder]);
-    joining.extend(
-        members
-            .iter()
-            .filter(|m| seen.insert(m))
-            .map(|m| (m.clone(), Role::Member)),
-    );
-    Ok(vec![Event::Created {
-        kind: Kind::Group,
-        members: joining,
-        owner: Some(founder.clone()),
-        founder,
-        about: Some(Private::Readable(about.clone())),
-    }])
-}
-
-fn add_members(
-    state: &Conversation,
-    members: &[UserId],
-    role: Role,
-    context: &Context,
-) -> Result<Vec<Event>, Error> {
-    let actor = context.actor.as_ref().ok_or(Error::NoActor)?;
-    state.member(actor)?;
-    if state.kind == Some(Kind::Direct) {
-        return Err(Error::DirectMembersFixed);
-    }
-    state.authorize(context, Permission::AddMembers)?;
-    if role != Role::Member {
-        state.authorize(context, Permission::GrantRoles)?;
-    }
-    if members.len() > MAX_MEMBERS_AT_ONCE {
-        return Err(Error::TooManyMembers);
-    }
-    let mut seen = BTreeSet::new();
-    let joining: Vec<_> = members
-        .iter()
-        .filter(|user| !state.members.contains_key(user) && seen.insert(*user))
-        .map(|user| (user.clone(), role))
-        .collect();
-    Ok(if joining.is_empty() {
-        Vec::new()
-    } else {
-        vec![Event::MembersAdded { members: joining }]
-    })
-}
-
-fn leave(state: &Conversation, context: &Context) -> Result<Vec<Event>, Error> {
-    let member = context.actor.clone().ok_or(Error::NoActor)?;
-    state.member(&member)?;
-    if state.kind == Some(Kind::Direct) {
-        return Err(Error::DirectMembersFixed);
-    }
-    let hands_over = state.owner.as_ref() == Some(&member);
-    let new_owner = if hands_over {
-        state.successor(&member)
-    } else {
-        None
-    };
-    Ok(vec![Event::MemberLeft { member, new_owner }])
 }

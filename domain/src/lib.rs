@@ -7,6 +7,7 @@
 
 pub mod aggregate;
 pub mod conversation;
+pub mod folding;
 pub mod ids;
 pub mod permission;
 pub mod testing;

@@ -8,21 +8,28 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Reads and writes.
     Member,
-    /// Also adds members.
+    /// Also adds members, removes plain members, and deletes messages of others.
     Moderator,
-    /// Also changes the group. A direct conversation's members are plain members.
+    /// Also changes the group, its roles and all its members but the owner. A direct conversation's members
+    /// are plain members.
     Admin,
 }
 
 /// Something a role may allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// Send a message, mark as read.
+    /// Send a message, react to one, mark as read; change and delete what is one's own.
     Participate,
+    /// Change what a group is called.
+    ChangeInfo,
     /// Add members to a group.
     AddMembers,
-    /// Add members with a role above MEMBER.
+    /// Give a member another role, or add members with a role above MEMBER.
     GrantRoles,
+    /// Remove a member who has this role. The owner is removed by nobody.
+    Remove(Role),
+    /// Delete a message of someone else for everyone.
+    DeleteOthersMessages,
 }
 
 impl Role {
@@ -31,8 +38,12 @@ impl Role {
     pub const fn allows(self, permission: Permission) -> bool {
         match permission {
             Permission::Participate => true,
-            Permission::AddMembers => matches!(self, Self::Admin | Self::Moderator),
-            Permission::GrantRoles => matches!(self, Self::Admin),
+            Permission::AddMembers | Permission::DeleteOthersMessages | Permission::Remove(Self::Member) => {
+                matches!(self, Self::Admin | Self::Moderator)
+            }
+            Permission::ChangeInfo | Permission::GrantRoles | Permission::Remove(_) => {
+                matches!(self, Self::Admin)
+            }
         }
     }
 }
@@ -43,17 +54,23 @@ mod tests {
 
     #[test]
     fn the_table() {
-        use Permission::{AddMembers, GrantRoles, Participate};
+        // What is allowed to: MEMBER, MODERATOR, ADMIN.
         let table = [
-            (Role::Member, [true, false, false]),
-            (Role::Moderator, [true, true, false]),
-            (Role::Admin, [true, true, true]),
+            (Permission::Participate, [true, true, true]),
+            (Permission::ChangeInfo, [false, false, true]),
+            (Permission::AddMembers, [false, true, true]),
+            (Permission::GrantRoles, [false, false, true]),
+            (Permission::Remove(Role::Member), [false, true, true]),
+            (Permission::Remove(Role::Moderator), [false, false, true]),
+            (Permission::Remove(Role::Admin), [false, false, true]),
+            (Permission::DeleteOthersMessages, [false, true, true]),
         ];
-        for (role, allowed) in table {
+        for (permission, allowed) in table {
+            let roles = [Role::Member, Role::Moderator, Role::Admin];
             assert_eq!(
-                [Participate, AddMembers, GrantRoles].map(|p| role.allows(p)),
+                roles.map(|role| role.allows(permission)),
                 allowed,
-                "{role:?}"
+                "{permission:?}"
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::conversation::Facts;
 use crate::{Aggregate, Context, Timestamp, UserId};
 
 /// A user with this id.
@@ -20,15 +21,25 @@ pub fn user(id: &str) -> UserId {
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     let mut state = A::State::default();
     events.into_iter().for_each(|event| A::evolve(&mut state, &event));
-    Given { state }
+    Given { state, message: None }
 }
 
 /// The state before a command.
 pub struct Given<A: Aggregate> {
     state: A::State,
+    message: Option<Facts>,
 }
 
 impl<A: Aggregate> Given<A> {
+    /// What is known of the message that the command is about.
+    #[must_use]
+    pub fn knowing(self, message: Facts) -> Self {
+        Self {
+            message: Some(message),
+            ..self
+        }
+    }
+
     /// The user sends the command.
     #[must_use]
     pub fn when(self, actor: &str, command: A::Command) -> When<A> {
@@ -45,6 +56,7 @@ impl<A: Aggregate> Given<A> {
         let context = Context {
             actor,
             now: Timestamp::from_millis(1_000),
+            message: self.message,
         };
         When {
             outcome: A::decide(&self.state, command, &context),

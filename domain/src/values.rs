@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
+use unicode_properties::emoji::{EmojiStatus, UnicodeEmoji};
+use unicode_segmentation::UnicodeSegmentation;
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,6 +105,18 @@ pub enum ValueError {
         /// What was being parsed.
         what: &'static str,
     },
+    /// Neither one emoji nor a name.
+    #[error("{what} must be one emoji, or a name of 1 to {MAX_EMOJI_NAME} letters, digits, '_', '+' and '-'")]
+    NotAnEmoji {
+        /// What was being parsed.
+        what: &'static str,
+    },
+    /// Not an `https` URL.
+    #[error("url must be an https URL")]
+    NotSecure,
+    /// Not of the form `type/subtype`.
+    #[error("mimeType must be a media type such as image/png")]
+    NotAMediaType,
     /// Not an `https` or `http` URL, or a path of this server.
     #[error("{what} must be an http or https URL")]
     NotAUrl {
@@ -192,6 +206,52 @@ text_value! {
     Avatar, "avatar", 1, 1_000, check_url
 }
 
+text_value! {
+    /// What a file is called: 1 to 500 Unicode scalar values.
+    FileName, "fileName", 1, 500
+}
+text_value! {
+    /// Where a file is: an `https` URL of at most 2,000 Unicode scalar values.
+    SecureUrl, "url", 1, 2_000, check_secure_url
+}
+text_value! {
+    /// A media type, like `image/png`.
+    MediaType, "mimeType", 3, 255, check_media_type
+}
+text_value! {
+    /// What something is called elsewhere: 1 to 200 Unicode scalar values.
+    Identifier, "id", 1, 200
+}
+text_value! {
+    /// A few words, a telephone number or an address of e-mail: 1 to 300 Unicode scalar values.
+    ShortText, "text", 1, 300
+}
+text_value! {
+    /// Where a place is, in words: 1 to 1,000 Unicode scalar values.
+    Address, "address", 1, 1_000
+}
+
+fn check_secure_url(text: &str) -> Result<(), ValueError> {
+    if text.starts_with("https://") && check_url(text).is_ok() {
+        Ok(())
+    } else {
+        Err(ValueError::NotSecure)
+    }
+}
+
+fn check_media_type(text: &str) -> Result<(), ValueError> {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_'))
+    };
+    match text.split_once('/') {
+        Some((of, kind)) if is_part(of) && is_part(kind) => Ok(()),
+        _ => Err(ValueError::NotAMediaType),
+    }
+}
+
 fn check_url(text: &str) -> Result<(), ValueError> {
     let rest = text
         .strip_prefix("https://")
@@ -206,6 +266,97 @@ fn check_url(text: &str) -> Result<(), ValueError> {
         }
         _ => Err(ValueError::NotAUrl { what: "avatar" }),
     }
+}
+
+/// The longest name of an emoji that a product made itself.
+const MAX_EMOJI_NAME: usize = 32;
+/// The longest emoji, in bytes: the flags of regions and whole families are below a third of it.
+const MAX_EMOJI_BYTES: usize = 100;
+/// Asks that the character before it is shown in colour.
+const EMOJI_PRESENTATION: char = '\u{fe0f}';
+/// Makes a key of the digit before it.
+const KEYCAP: char = '\u{20e3}';
+
+/// What people react with: one emoji (a single grapheme cluster), or the name of one that a product made
+/// itself, like `party_parrot`, with or without colons around it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Emoji(String);
+
+impl Emoji {
+    /// Parses a reaction. A symbol that is shown in black unless asked otherwise (`\u{2764}`) becomes the emoji
+    /// (`\u{2764}\u{fe0f}`), so that both are the same reaction.
+    ///
+    /// # Errors
+    /// [`ValueError::NotAnEmoji`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, ValueError> {
+        let text = text.into();
+        if is_emoji_name(&text) {
+            return Ok(Self(text));
+        }
+        let error = ValueError::NotAnEmoji { what: "emoji" };
+        if text.len() > MAX_EMOJI_BYTES || text.graphemes(true).nth(1).is_some() {
+            return Err(error);
+        }
+        let mut chars = text.chars();
+        let (first, second) = (chars.next(), chars.next());
+        match (first, second) {
+            (Some(first), None) if is_symbol(first) && !is_shown_in_colour(first) => {
+                Ok(Self(format!("{text}{EMOJI_PRESENTATION}")))
+            }
+            (Some(first), None) if is_shown_in_colour(first) => Ok(Self(text)),
+            (Some(first), Some(_)) if is_symbol(first) || text.ends_with(KEYCAP) && is_key(first) => {
+                Ok(Self(text))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// The emoji, or its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Emoji {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        Self::parse(text)
+    }
+}
+
+impl From<Emoji> for String {
+    fn from(value: Emoji) -> Self {
+        value.0
+    }
+}
+
+fn is_emoji_name(text: &str) -> bool {
+    let name = text.strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
+    let name = name.unwrap_or(text);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-');
+    (1..=MAX_EMOJI_NAME).contains(&name.len()) && name.chars().all(is_part)
+}
+
+/// Whether an emoji may begin with it. Digits begin keys, and are none by themselves.
+fn is_symbol(c: char) -> bool {
+    c.is_emoji_char() && !c.is_ascii()
+}
+
+fn is_key(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '#' | '*')
+}
+
+fn is_shown_in_colour(c: char) -> bool {
+    matches!(
+        c.emoji_status(),
+        EmojiStatus::EmojiPresentation
+            | EmojiStatus::EmojiPresentationAndModifierBase
+            | EmojiStatus::EmojiPresentationAndEmojiComponent
+            | EmojiStatus::EmojiPresentationAndModifierAndEmojiComponent
+    )
 }
 
 #[cfg(test)]
@@ -239,6 +390,32 @@ mod tests {
             ValueError::Nul { what: "content" }
         );
         assert_eq!(Content::parse("a\nb\u{3}").unwrap().as_str(), "a\nb\u{3}");
+    }
+
+    #[test]
+    fn a_reaction_is_one_emoji_or_a_name() {
+        for good in [
+            "👍",
+            "👍🏽",
+            "❤️",
+            "👨‍👩‍👧‍👦",
+            "🇻🇳",
+            "1️⃣",
+            "🏴󠁧󠁢󠁳󠁣󠁴󠁿",
+            "+1",
+            ":party_parrot:",
+            "shipit",
+        ] {
+            assert_eq!(Emoji::parse(good).unwrap().as_str(), good);
+        }
+        assert_eq!(Emoji::parse("❤").unwrap(), Emoji::parse("❤️").unwrap());
+        let long = "a".repeat(33);
+        let zalgo = format!("👍{}", "\u{301}".repeat(100));
+        for bad in [
+            "", "👍👍", "a b", "é", "::", "<b>", "ты", "\u{fe0f}", "\u{200d}", "\0", &long, &zalgo,
+        ] {
+            assert!(Emoji::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

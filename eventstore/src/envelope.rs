@@ -4,8 +4,9 @@
 //! come from the stream, `type` from the event, `time` is [`Commit::time`], and the extensions are
 //! `version`, `actor`, `commandid`, `causationid`, `correlationid` and `traceparent`.
 
+use domain::conversation::messages::FactChange;
 use domain::conversation::{self, reads};
-use domain::{Aggregate, CommandId, CommitId, EventId, Fingerprint, Timestamp, UserId, user};
+use domain::{Aggregate, CommandId, CommitId, EventId, Fingerprint, Ordinal, Timestamp, UserId, user};
 
 use crate::subject::Stream;
 
@@ -74,6 +75,17 @@ pub enum Event {
     User(user::Event),
 }
 
+impl Event {
+    /// What this changes of what the rules need to know of which message.
+    #[must_use]
+    pub fn fact_change(&self) -> Option<(Ordinal, FactChange)> {
+        match self {
+            Self::Conversation(event) => event.fact_change(),
+            Self::Read(_) | Self::User(_) => None,
+        }
+    }
+}
+
 /// An aggregate whose events are kept in the log.
 pub trait Logged: Aggregate {
     /// The version of the state's shape, when snapshots of it are kept. Changed whenever the shape is:
@@ -91,6 +103,11 @@ pub trait Logged: Aggregate {
 
     /// The event out of the log; `None` when it is not one of this aggregate.
     fn unwrap(event: &Event) -> Option<&Self::Event>;
+
+    /// The message whose facts a decision on the command needs.
+    fn message(_: &Self::Command) -> Option<Ordinal> {
+        None
+    }
 }
 
 impl Logged for conversation::Conversation {
@@ -114,6 +131,10 @@ impl Logged for conversation::Conversation {
         } else {
             None
         }
+    }
+
+    fn message(command: &Self::Command) -> Option<Ordinal> {
+        command.message()
     }
 }
 

@@ -7,7 +7,7 @@
 //! head of the stream was confirmed at the log after the command had arrived.
 //!
 //! In reading order: `registry` holds the running actors, `actor` is one of them, `folded` its state,
-//! `known` the named commands it remembers, `patience` how it asks the database, `plan` the decisions of a turn, `turns` how the actors of
+//! `known` the named commands it remembers and `changes` what became of messages, `patience` how it asks the database, `plan` the decisions of a turn, `turns` how the actors of
 //! several nodes share a stream, `lane` is beside them all: the read marks.
 
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use crate::snapshot::SnapshotStore;
 use crate::subject::Stream;
 
 mod actor;
+mod changes;
 mod folded;
 mod known;
 mod lane;

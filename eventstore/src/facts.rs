@@ -1,9 +1,11 @@
-//! What the read model knows that a decision needs: which named commands were already carried out.
+//! What the read model knows that a decision needs: which named commands were already carried out, and what
+//! has become of single messages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use domain::{CommandId, Fingerprint};
+use domain::conversation;
+use domain::{CommandId, Fingerprint, Ordinal, UserId};
 
 use crate::subject::Stream;
 
@@ -35,12 +37,24 @@ pub struct CommandIds {
     pub ids: Option<Vec<CommandId>>,
 }
 
+/// Messages of a stream, out of one snapshot of the database.
+#[derive(Clone, Debug, Default)]
+pub struct MessageFacts {
+    /// The checkpoint of the stream's shard in that snapshot: what happened above it is not in here.
+    pub checkpoint: u64,
+    /// Those of the asked-for messages that were sent at or below the checkpoint.
+    pub messages: BTreeMap<Ordinal, conversation::Facts>,
+}
+
+/// A message, and the user whose reactions to it are wanted.
+pub type Asked = (Ordinal, Option<UserId>);
+
 /// The facts are away.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the read model is unavailable: {0}")]
 pub struct FactsUnavailable(pub String);
 
-/// Keeps the facts of carried-out commands, for at least 24 hours each.
+/// Keeps the facts of carried-out commands, for at least 24 hours each, and those of messages for ever.
 #[async_trait]
 pub trait FactStore: Send + Sync + 'static {
     /// Looks up commands of one stream. Checkpoint and rows come from one snapshot of the primary.
@@ -64,4 +78,15 @@ pub trait FactStore: Send + Sync + 'static {
         stream: &Stream,
         at_most: u32,
     ) -> Result<CommandIds, FactsUnavailable>;
+
+    /// Looks up messages of one stream. Checkpoint and rows come from one snapshot of the primary.
+    ///
+    /// # Errors
+    /// [`FactsUnavailable`] when the database is away.
+    async fn message_facts(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        asked: &[Asked],
+    ) -> Result<MessageFacts, FactsUnavailable>;
 }

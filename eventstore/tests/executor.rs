@@ -34,6 +34,7 @@ mod executor {
     mod lifecycle;
     mod lost_acks;
     mod marks;
+    mod messages;
     mod repeats;
     mod simulation;
     mod snapshots;

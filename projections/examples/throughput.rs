@@ -29,7 +29,7 @@ use eventstore::subject::Stream;
 use projections::fold::{Rows, fold};
 use projections::messages::MessageRow;
 use projections::rebuild::Generations;
-use projections::view::MessageRange;
+use projections::view::{ListFilter, ListRange, MessageRange};
 use projections::{
     PostgresConfig, PostgresReadModel, ProjectionStore, Projector, ReadModel, SqliteReadModel,
 };
@@ -118,10 +118,7 @@ async fn fill(log: &MemoryLog, codec: &Codec, files: Vec<Vec<(UserId, String)>>,
                     ordinal: Ordinal::after(ordinal),
                     sender: sender.clone(),
                     kind: MessageKind::Text,
-                    body: Private::Readable(Body {
-                        content: Content::parse(text.clone()).unwrap(),
-                        client_id: None,
-                    }),
+                    body: Private::Readable(Body::text(Content::parse(text.clone()).unwrap(), None)),
                     reply_to: None,
                     sent_at: Timestamp::from_millis(1_200_000_000_000),
                     imported_line: Some(ordinal),
@@ -344,7 +341,13 @@ async fn queries(store: &impl ReadModel) {
     per_query("the newest 50 messages", started, COUNT);
     let started = Instant::now();
     for _ in 0..COUNT {
-        store.conversations(&tenant, &user, 50, None).await.unwrap();
+        let range = ListRange {
+            limit: 50,
+            after: None,
+            filter: ListFilter::ALL,
+        };
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        store.conversations(&tenant, &user, range, now).await.unwrap();
     }
     per_query("a page of 50 conversations", started, COUNT);
     let started = Instant::now();

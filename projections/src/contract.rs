@@ -10,6 +10,7 @@
     reason = "a suite fails by panicking"
 )]
 
+pub mod changes;
 pub mod checkpoints;
 pub mod conversations;
 pub mod facts;
@@ -18,12 +19,13 @@ mod history;
 pub mod memberships;
 pub mod messages;
 pub mod receipts;
+pub mod settings;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use history::{History, at, ordinal, tenant};
+pub use history::{History, NOW, at, list, ordinal, tenant};
 
 use crate::rebuild::Generations;
 use crate::store::{ProjectionStore, ReadModel};
@@ -94,6 +96,22 @@ macro_rules! read_model_contract {
             receipts::receipts_say_since_when,
             receipts::receipts_never_go_back,
             receipts::receipts_are_for_members_alone,
+            changes::an_edited_message_keeps_what_it_said,
+            changes::a_deleted_message_says_nothing_any_more,
+            changes::reactions_are_counted_by_emoji,
+            changes::an_answer_shows_what_it_answers,
+            changes::what_becomes_of_a_message_is_for_members_alone,
+            changes::files_and_cards_are_kept,
+            changes::messages_are_counted_by_type_sender_and_day,
+            changes::the_facts_of_a_message_come_with_their_checkpoint,
+            settings::a_hidden_message_is_gone_for_one_user_alone,
+            settings::what_is_deleted_or_hidden_is_not_unread,
+            settings::an_archived_conversation_comes_back_with_a_message,
+            settings::a_muted_conversation_stays_archived,
+            settings::the_list_is_filtered_by_what_is_asked,
+            settings::conversations_are_counted,
+            settings::members_come_in_pages,
+            settings::a_group_is_renamed_and_its_members_change,
             facts::a_command_is_known_with_its_checkpoint,
             facts::the_first_of_a_repeated_command_stays,
             facts::old_commands_are_pruned_a_few_at_once,

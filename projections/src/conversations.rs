@@ -1,6 +1,6 @@
 //! Conversations: what the list shows of each.
 
-use domain::conversation::{GroupInfo, Kind};
+use domain::conversation::{GroupInfo, InfoChange, InfoField, Kind};
 use domain::{ConversationId, Ordinal, Private, TenantId, Timestamp, UserId};
 
 /// A conversation.
@@ -68,6 +68,23 @@ impl ConversationRow {
             last_ordinal: 0,
             joins: 0,
             member_count: 0,
+        }
+    }
+
+    /// The group is called otherwise; of an erased change only the fields are known.
+    pub(crate) fn renamed(&mut self, fields: &[InfoField], change: Private<InfoChange>) {
+        let change = match change {
+            Private::Readable(change) => change,
+            Private::Erased => InfoChange::default(),
+        };
+        for field in fields {
+            match field {
+                InfoField::Name => self.name = change.name.clone().map(String::from),
+                InfoField::Description => {
+                    self.description = change.description.clone().flatten().map(String::from);
+                }
+                InfoField::Avatar => self.avatar = change.avatar.clone().flatten().map(String::from),
+            }
         }
     }
 

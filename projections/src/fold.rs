@@ -7,18 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::conversation;
 use domain::permission::Role;
-use domain::{CommandId, ConversationId, TenantId, Timestamp, UserId, user};
+use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId, user};
 use eventstore::envelope::{Commit, Event, Recorded};
 use eventstore::subject::Stream;
 
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::members::{MemberRow, ReadMoveRow};
-use crate::messages::MessageRow;
-use crate::users::UserRow;
+use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
+use crate::users::{SettingsKey, SettingsRow, UserRow};
+
+mod messages;
 
 #[cfg(test)]
 mod tests;
+
+use messages::Messages;
 
 /// Where and when something happened.
 pub(crate) struct At {
@@ -32,6 +36,10 @@ pub(crate) struct At {
 pub struct Keys {
     /// Conversations, each with the members of it that are concerned.
     pub conversations: BTreeMap<ConversationId, BTreeSet<UserId>>,
+    /// Messages that something became of.
+    pub messages: BTreeSet<MessageId>,
+    /// How users keep conversations.
+    pub settings: BTreeSet<SettingsKey>,
 }
 
 /// Those of the rows under [`Keys`] that exist.
@@ -41,6 +49,10 @@ pub struct Rows {
     pub conversations: Vec<ConversationRow>,
     /// Members of them.
     pub members: Vec<MemberRow>,
+    /// Messages.
+    pub messages: Vec<MessageRow>,
+    /// How users keep conversations.
+    pub settings: Vec<SettingsRow>,
 }
 
 /// What a fold changed: each row at most once, each list in the order of its keys.
@@ -54,6 +66,20 @@ pub struct Changes {
     pub marks: Vec<MemberRow>,
     /// New messages.
     pub messages: Vec<MessageRow>,
+    /// Messages that were there and that something became of, as they are now.
+    pub changed_messages: Vec<MessageRow>,
+    /// Texts that messages had before.
+    pub versions: Vec<VersionRow>,
+    /// Messages whose versions and reactions are gone, those of this batch included.
+    pub purged: Vec<MessageId>,
+    /// Reactions that are there now.
+    pub reactions: Vec<ReactionRow>,
+    /// Reactions that are not there any more.
+    pub removed_reactions: Vec<ReactionKey>,
+    /// Messages that are hidden from now on.
+    pub hidden: Vec<HiddenRow>,
+    /// How users keep conversations, as it is now.
+    pub settings: Vec<SettingsRow>,
     /// New moves of receipt marks.
     pub read_moves: Vec<ReadMoveRow>,
     /// Users as they are now.
@@ -79,29 +105,72 @@ pub struct FoldError {
 pub fn keys(commits: &[Commit]) -> Keys {
     let mut keys = Keys::default();
     for commit in commits {
-        let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
-            continue;
-        };
-        let members = keys.conversations.entry(*id).or_default();
+        match &commit.stream {
+            Stream::Conversation(_, id) | Stream::Reads(_, id) => keys.of_conversation(*id, commit),
+            Stream::User(tenant, user) => keys.of_user(tenant, user, commit),
+        }
+    }
+    keys
+}
+
+impl Keys {
+    fn of_conversation(&mut self, id: ConversationId, commit: &Commit) {
+        use conversation::Event as Happened;
+        let members = self.conversations.entry(id).or_default();
         let mut concerned = |user: &UserId| {
             if !members.contains(user) {
                 members.insert(user.clone());
             }
         };
+        let mut about = |ordinal| {
+            self.messages.insert(MessageId {
+                conversation: id,
+                ordinal,
+            });
+        };
         for recorded in &commit.events {
-            match &recorded.event {
-                Event::Conversation(
-                    conversation::Event::Created { members, .. }
-                    | conversation::Event::MembersAdded { members },
-                ) => members.iter().for_each(|(user, _)| concerned(user)),
-                Event::Conversation(conversation::Event::MemberLeft { member, .. }) => concerned(member),
-                Event::Conversation(conversation::Event::MessageSent(message)) => concerned(&message.sender),
-                Event::Read(event) => concerned(event.member()),
-                Event::User(_) => {}
+            let event = match &recorded.event {
+                Event::Conversation(event) => event,
+                Event::Read(event) => {
+                    concerned(event.member());
+                    continue;
+                }
+                Event::User(_) => continue,
+            };
+            match event {
+                Happened::Created { members, .. } | Happened::MembersAdded { members } => {
+                    members.iter().for_each(|(user, _)| concerned(user));
+                }
+                Happened::MemberLeft { member, .. }
+                | Happened::MemberRemoved { member }
+                | Happened::RoleChanged { member, .. } => concerned(member),
+                Happened::MessageSent(message) => concerned(&message.sender),
+                Happened::MessageEdited(edit) => about(edit.message),
+                Happened::MessageDeleted { message, .. } => about(*message),
+                // Their message changes with nothing but itself.
+                Happened::ReactionAdded(_) | Happened::ReactionRemoved(_) | Happened::InfoChanged { .. } => {}
             }
         }
     }
-    keys
+
+    fn of_user(&mut self, tenant: &TenantId, user: &UserId, commit: &Commit) {
+        let events = commit.events.iter().filter_map(|recorded| match &recorded.event {
+            Event::User(event) => Some(event),
+            Event::Conversation(_) | Event::Read(_) => None,
+        });
+        for event in events {
+            match event {
+                user::Event::Archived(conversation)
+                | user::Event::Unarchived(conversation)
+                | user::Event::Muted { conversation, .. }
+                | user::Event::Unmuted(conversation) => {
+                    self.settings
+                        .insert((tenant.clone(), user.clone(), *conversation));
+                }
+                user::Event::ProfileUpdated { .. } | user::Event::Hidden(_) => {}
+            }
+        }
+    }
 }
 
 /// Folds commits over the rows that [`keys`] asked for. Commands recorded before `commands_since` are
@@ -125,9 +194,12 @@ pub fn fold(rows: Rows, commits: Vec<Commit>, commands_since: Timestamp) -> Resu
 #[derive(Default)]
 struct Fold {
     conversations: BTreeMap<ConversationId, Entry>,
-    messages: Vec<MessageRow>,
+    messages: Messages,
     read_moves: Vec<ReadMoveRow>,
     users: BTreeMap<(TenantId, UserId), UserRow>,
+    /// Each with whether it changed.
+    settings: BTreeMap<SettingsKey, (SettingsRow, bool)>,
+    hidden: BTreeSet<HiddenRow>,
     commands: BTreeMap<(String, CommandId), CommandRow>,
 }
 
@@ -159,6 +231,9 @@ impl Fold {
             let entry = fold.conversations.entry(row.conversation).or_default();
             entry.members.insert(row.user.clone(), (row, Change::None));
         }
+        fold.messages = Messages::over(rows.messages);
+        let settings = rows.settings.into_iter();
+        fold.settings = settings.map(|row| (row.key.clone(), (row, false))).collect();
         fold
     }
 
@@ -204,12 +279,7 @@ impl Fold {
                     let Event::User(event) = recorded.event else {
                         return Err(FOREIGN);
                     };
-                    let user::Event::ProfileUpdated { user, .. } = &event;
-                    if *user != id {
-                        return Err("a profile of another user than the stream's");
-                    }
-                    let row = UserRow::updated(tenant.clone(), event);
-                    self.users.insert((tenant.clone(), id.clone()), row);
+                    self.of_user((&tenant, &id), event, at)?;
                 }
             }
         }
@@ -265,26 +335,87 @@ impl Fold {
             }
             conversation::Event::MembersAdded { members } => entry.join(members, at)?,
             conversation::Event::MemberLeft { member, new_owner } => {
-                let (leaving, change) = entry.member(&member)?;
+                entry.part(&member, at)?;
+                entry.row()?.left(&member, new_owner);
+            }
+            conversation::Event::MemberRemoved { member } => entry.part(&member, at)?,
+            conversation::Event::RoleChanged { member, role } => {
+                let (member, change) = entry.member(&member)?;
                 *change = Change::Membership;
-                let was_active = leaving.is_active;
-                leaving.left(at.sequence);
-                let row = entry.row()?;
-                row.member_count = row.member_count.saturating_sub(u64::from(was_active));
-                row.left(&member, new_owner);
+                member.role = role;
+            }
+            conversation::Event::InfoChanged { fields, change, .. } => {
+                entry.row()?.renamed(&fields, change);
             }
             conversation::Event::MessageSent(message) => {
                 let (sender, change) = entry.member(&message.sender)?;
                 *change = (*change).max(Change::Marks);
                 let sender_seq = sender.sent(message.ordinal, at.time);
                 entry.row()?.sent(message.ordinal, at.time);
-                self.messages
-                    .push(MessageRow::sent(id, message, sender_seq, version, at.time));
+                let row = MessageRow::sent(id, message, sender_seq, version, at.time);
+                self.messages.sent(row);
+            }
+            // What becomes of a message changes no row of its conversation.
+            conversation::Event::MessageEdited(edit) => {
+                return self.messages.edited(id, edit, version, at.time);
+            }
+            conversation::Event::MessageDeleted { message, .. } => {
+                return self.messages.deleted(id, message, version, at.time);
+            }
+            conversation::Event::ReactionAdded(reaction) => {
+                self.messages.reacted(id, reaction, Some(at.time));
+                return Ok(());
+            }
+            conversation::Event::ReactionRemoved(reaction) => {
+                self.messages.reacted(id, reaction, None);
+                return Ok(());
             }
         }
         entry.is_changed = true;
         entry.row()?.updated_at = at.time;
         Ok(())
+    }
+
+    fn of_user(&mut self, (tenant, id): (&TenantId, &UserId), event: user::Event, at: Timestamp) -> Folded {
+        match event {
+            user::Event::ProfileUpdated { user, profile } => {
+                if user != *id {
+                    return Err("a profile of another user than the stream's");
+                }
+                let row = UserRow::updated(tenant.clone(), user, profile);
+                self.users.insert((tenant.clone(), id.clone()), row);
+            }
+            user::Event::Archived(conversation) => {
+                self.settings((tenant, id), conversation).archived_at = Some(at)
+            }
+            user::Event::Unarchived(conversation) => {
+                self.settings((tenant, id), conversation).archived_at = None
+            }
+            user::Event::Muted { conversation, until } => {
+                let row = self.settings((tenant, id), conversation);
+                (row.is_muted, row.muted_until) = (true, until);
+            }
+            user::Event::Unmuted(conversation) => {
+                let row = self.settings((tenant, id), conversation);
+                (row.is_muted, row.muted_until) = (false, None);
+            }
+            user::Event::Hidden(message) => {
+                self.hidden.insert(HiddenRow {
+                    tenant: tenant.clone(),
+                    user: id.clone(),
+                    message,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// How a user keeps a conversation, about to change.
+    fn settings(&mut self, (tenant, user): (&TenantId, &UserId), of: ConversationId) -> &mut SettingsRow {
+        let entry = self.settings.entry((tenant.clone(), user.clone(), of));
+        let (row, is_changed) = entry.or_insert_with_key(|key| (SettingsRow::untouched(key.clone()), false));
+        *is_changed = true;
+        row
     }
 
     fn changes(mut self) -> Changes {
@@ -301,10 +432,12 @@ impl Fold {
                 }
             }
         }
-        self.messages.sort_by_key(|row| (row.conversation, row.ordinal));
+        self.messages.into_changes(&mut changes);
         self.read_moves
             .sort_by(|a, b| (a.conversation, &a.user, a.ordinal).cmp(&(b.conversation, &b.user, b.ordinal)));
-        changes.messages = self.messages;
+        changes.hidden = self.hidden.into_iter().collect();
+        let settings = self.settings.into_values().filter(|(_, is_changed)| *is_changed);
+        changes.settings = settings.map(|(row, _)| row).collect();
         changes.read_moves = self.read_moves;
         changes.users = self.users.into_values().collect();
         changes.commands = self.commands.into_values().collect();
@@ -321,6 +454,17 @@ impl Entry {
 
     fn member(&mut self, user: &UserId) -> Folded<&mut (MemberRow, Change)> {
         self.members.get_mut(user).ok_or("the user was never a member")
+    }
+
+    /// Someone is no member any more.
+    fn part(&mut self, member: &UserId, at: &At) -> Folded {
+        let (leaving, change) = self.member(member)?;
+        *change = Change::Membership;
+        let was_active = leaving.is_active;
+        leaving.left(at.sequence);
+        let row = self.row()?;
+        row.member_count = row.member_count.saturating_sub(u64::from(was_active));
+        Ok(())
     }
 
     fn join(&mut self, joining: Vec<(UserId, Role)>, at: &At) -> Folded {

@@ -12,8 +12,9 @@ use eventstore::snapshot::SnapshotStore;
 
 use crate::fold::{Changes, Keys, Rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, MembershipChanges, Memberships, MessagePage,
-    MessageRange, MessageView, Profile, Receipt,
+    ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
+    MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
+    ReactionView, Receipt, VersionView,
 };
 
 #[macro_use]
@@ -68,7 +69,7 @@ pub struct Batch {
 #[async_trait]
 pub trait ReadModel: FactStore + SnapshotStore {
     /// A page of the conversations of which the user is an active member: newest activity first, among
-    /// equals the greater id first.
+    /// equals the greater id first. What is muted, and so what is archived, is as of `now`.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or damaged.
@@ -76,8 +77,8 @@ pub trait ReadModel: FactStore + SnapshotStore {
         &self,
         tenant: &TenantId,
         user: &UserId,
-        limit: u32,
-        cursor: Option<ListCursor>,
+        page: ListRange<'_>,
+        now: Timestamp,
     ) -> Result<ConversationPage, StoreError>;
 
     /// One conversation; `None` when there is none for this user.
@@ -89,9 +90,95 @@ pub trait ReadModel: FactStore + SnapshotStore {
         tenant: &TenantId,
         user: &UserId,
         id: ConversationId,
+        now: Timestamp,
     ) -> Result<Option<ConversationView>, StoreError>;
 
-    /// A page of a conversation's messages; `None` when there is no such conversation for this user.
+    /// The conversations of which the user is an active member, in numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn conversation_stats(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<ConversationStats, StoreError>;
+
+    /// A page of a conversation's active members from this standing on; `None` when there is no such
+    /// conversation for this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn member_page(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Option<MemberPage>, StoreError>;
+
+    /// Those of the users who are active members, in no order; none when there is no such conversation for
+    /// this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn members_named(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        names: &[UserId],
+    ) -> Result<Vec<MemberView>, StoreError>;
+
+    /// The texts that a message had before the one it has, oldest first; `None` when there is no such message
+    /// for this user. Of a deleted one there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn message_versions(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Option<Vec<VersionView>>, StoreError>;
+
+    /// Whether the user hid a message.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn is_hidden(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<bool, StoreError>;
+
+    /// The reactions to a message, by emoji, each the oldest first; none when there is no such message for
+    /// this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn message_reactions(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Vec<ReactionView>, StoreError>;
+
+    /// How many messages a conversation has, by type, sender and day; none when there is no such conversation
+    /// for this user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn message_stats(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+    ) -> Result<Vec<MessageTally>, StoreError>;
+
+    /// A page of a conversation's messages, without those that the user hid; `None` when there is no such conversation for this user.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or damaged.

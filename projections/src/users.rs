@@ -1,7 +1,7 @@
-//! Users: what people are called.
+//! Users: what people are called, and how they keep their conversations.
 
-use domain::user::{Event, Profile};
-use domain::{Private, TenantId, UserId};
+use domain::user::Profile;
+use domain::{ConversationId, Private, TenantId, Timestamp, UserId};
 
 /// A user's profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,8 @@ pub struct UserRow {
 }
 
 impl UserRow {
-    /// The profile as it is after this event.
-    pub(crate) fn updated(tenant: TenantId, event: Event) -> Self {
-        let Event::ProfileUpdated { user, profile } = event;
+    /// The profile as it was written anew.
+    pub(crate) fn updated(tenant: TenantId, user: UserId, profile: Private<Profile>) -> Self {
         let (name, avatar) = match profile {
             Private::Readable(Profile { name, avatar }) => (Some(name.into()), avatar.map(String::from)),
             Private::Erased => (None, None),
@@ -29,6 +28,34 @@ impl UserRow {
             user,
             name,
             avatar,
+        }
+    }
+}
+
+/// Whose settings of which conversation.
+pub type SettingsKey = (TenantId, UserId, ConversationId);
+
+/// How a user keeps a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsRow {
+    /// Whose, and of what.
+    pub key: SettingsKey,
+    /// When it was put away, until it was brought back.
+    pub archived_at: Option<Timestamp>,
+    /// Whether it was muted, and not unmuted since.
+    pub is_muted: bool,
+    /// When the muting ends by itself.
+    pub muted_until: Option<Timestamp>,
+}
+
+impl SettingsRow {
+    /// A conversation that is kept as everyone does.
+    pub(crate) const fn untouched(key: SettingsKey) -> Self {
+        Self {
+            key,
+            archived_at: None,
+            is_muted: false,
+            muted_until: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the queries answer: read models as people see them, in the words of the domain.
 
+use domain::conversation::body::{Attachment, Card};
 use domain::conversation::{Kind, MessageKind};
 use domain::permission::Role;
 use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
@@ -8,6 +9,9 @@ use eventstore::consumer::Checkpoint;
 /// How many members a [`ConversationView`] carries at most.
 pub const MEMBERS_IN_VIEW: usize = 20;
 
+/// How much of what it answers a message carries: this many Unicode scalar values.
+pub const PREVIEW_CHARACTERS: usize = 200;
+
 /// Where a page of the conversation list begins: after this conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListCursor {
@@ -15,6 +19,43 @@ pub struct ListCursor {
     pub activity_at: Timestamp,
     /// That conversation.
     pub id: ConversationId,
+}
+
+/// Which page of which conversations is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRange<'a> {
+    /// The most conversations to answer.
+    pub limit: u32,
+    /// Only those after this place.
+    pub after: Option<ListCursor>,
+    /// Only those that are so.
+    pub filter: &'a ListFilter,
+}
+
+/// Which of a user's conversations are asked for: those that are so in each respect that is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// Direct ones or groups.
+    pub kind: Option<Kind>,
+    /// Put away or not.
+    pub archived: Option<bool>,
+    /// Muted or not.
+    pub muted: Option<bool>,
+    /// With something unread or without.
+    pub unread: Option<bool>,
+    /// Whose name, or a name of another member of which, contains this; however it is accented.
+    pub text: Option<String>,
+}
+
+impl ListFilter {
+    /// All conversations.
+    pub const ALL: &Self = &Self {
+        kind: None,
+        archived: None,
+        muted: None,
+        unread: None,
+        text: None,
+    };
 }
 
 /// A page of a user's conversations, newest activity first.
@@ -41,7 +82,7 @@ pub struct ConversationView {
     pub avatar: Option<String>,
     /// The owner of a group.
     pub owner: Option<UserId>,
-    /// The text of the newest message; `None` when there is none or it was erased.
+    /// The text of the newest message that is not hidden; `None` when there is none, or it was deleted or erased.
     pub last_message: Option<String>,
     /// When the newest message was sent, as people see it.
     pub last_message_at: Option<Timestamp>,
@@ -51,7 +92,15 @@ pub struct ConversationView {
     pub updated_at: Timestamp,
     /// When the newest message was recorded, or the creation when there is none: lists sort by it.
     pub activity_at: Timestamp,
-    /// How many messages of others are above the asking user's read mark.
+    /// The asking user's role.
+    pub role: Role,
+    /// Whether the asking user has put it away, and nothing has brought it back.
+    pub is_archived: bool,
+    /// Whether the asking user is not to be notified of it.
+    pub is_muted: bool,
+    /// When that ends; `None` also when it is not muted.
+    pub muted_until: Option<Timestamp>,
+    /// How many messages of others are above the asking user's read mark, without the deleted and the hidden.
     pub unread_count: u64,
     /// How many active members there are.
     pub member_count: u64,
@@ -103,7 +152,7 @@ pub struct MessageRange {
 }
 
 /// A page of messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessagePage {
     /// The messages, oldest first.
     pub items: Vec<MessageView>,
@@ -112,7 +161,7 @@ pub struct MessagePage {
 }
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MessageView {
     /// Its conversation and ordinal.
     pub id: MessageId,
@@ -120,7 +169,7 @@ pub struct MessageView {
     pub sender: UserId,
     /// Its type.
     pub kind: MessageKind,
-    /// Its text; `None` when it was erased.
+    /// Its text; `None` when it was deleted or erased.
     pub content: Option<String>,
     /// The message it answers, in the same conversation.
     pub reply_to: Option<Ordinal>,
@@ -128,6 +177,101 @@ pub struct MessageView {
     pub sent_at: Timestamp,
     /// When it was recorded.
     pub recorded_at: Timestamp,
+    /// When its text was last written anew.
+    pub edited_at: Option<Timestamp>,
+    /// When it was deleted for everyone.
+    pub deleted_at: Option<Timestamp>,
+    /// Its files.
+    pub attachments: Vec<Attachment>,
+    /// Its sticker, place or contact.
+    pub card: Option<Card>,
+    /// What it answers looks like now.
+    pub answered: Option<AnsweredView>,
+    /// How many reacted with what, the most first.
+    pub reactions: Vec<ReactionCount>,
+}
+
+/// A message that another one answers, as far as a reader of the answer needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnsweredView {
+    /// Who sent it.
+    pub sender: UserId,
+    /// Its type.
+    pub kind: MessageKind,
+    /// The first [`PREVIEW_CHARACTERS`] of its text; `None` when it was deleted or erased.
+    pub content: Option<String>,
+    /// Whether it was deleted for everyone.
+    pub is_deleted: bool,
+}
+
+/// How many reacted to a message with an emoji.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReactionCount {
+    /// The emoji.
+    pub emoji: String,
+    /// How many.
+    pub count: u64,
+    /// Whether the asking user is among them.
+    pub is_mine: bool,
+}
+
+/// A text that a message had, or has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionView {
+    /// 0 is the text that was sent.
+    pub number: u64,
+    /// The text; `None` when erased.
+    pub content: Option<String>,
+    /// When it was written, as people see it.
+    pub written_at: Timestamp,
+}
+
+/// A reaction: the emoji, whose, and since when.
+pub type ReactionView = (String, UserId, Timestamp);
+
+/// A page of a conversation's members, the longest-standing first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberPage {
+    /// The members.
+    pub items: Vec<MemberView>,
+    /// The standing at which the next page begins.
+    pub next: Option<u64>,
+}
+
+/// What a user's conversations are, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConversationStats {
+    /// All of them.
+    pub total: u64,
+    /// The direct ones; the others are groups.
+    pub direct: u64,
+    /// Those that are put away.
+    pub archived: u64,
+    /// Those that are muted.
+    pub muted: u64,
+    /// Those with something unread.
+    pub unread_conversations: u64,
+    /// What is unread in all of them.
+    pub unread_messages: u64,
+}
+
+/// How many messages there are of a type, a sender and a day; deleted and hidden ones are not among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageTally {
+    /// The type.
+    pub kind: MessageKind,
+    /// The sender.
+    pub sender: UserId,
+    /// The day, as days since 1970 in UTC.
+    pub day: i64,
+    /// How many.
+    pub count: u64,
+    /// When the first of them was sent, as people see it.
+    pub first_at: Timestamp,
+    /// When the last of them was.
+    pub last_at: Timestamp,
+    /// How many files came with them.
+    pub attachments: u64,
 }
 
 /// What a user may see, and how far the read model had come, out of one snapshot.

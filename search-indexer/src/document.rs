@@ -1,7 +1,8 @@
 //! From an event of the log to a change of the index.
 
-use domain::conversation::{self, Message};
-use domain::{MessageId, Private, TenantId};
+use domain::conversation::{Event as Happened, MessageKind};
+use domain::values::Content;
+use domain::{MessageId, TenantId, Timestamp, UserId};
 use eventstore::{Commit, Event, Stream};
 use tantivy::TantivyDocument;
 use tantivy::Term;
@@ -12,12 +13,14 @@ const INDEX_BITS: u32 = 14;
 const SHARD_BITS: u32 = 8;
 const SEQUENCE_BITS: u32 = u64::BITS - SHARD_BITS - INDEX_BITS;
 
-/// What one event changes. Whatever it is, the message as the index had it goes first, so that taking in
-/// the same event twice is taking it in once.
+/// What one event changes. The message as the index may have it goes first, so that taking in the same event
+/// twice is taking it in once.
 #[derive(Debug)]
 pub(crate) struct Change {
     /// The message as a term of the field `id`.
     pub(crate) id: String,
+    /// Whether this is the first that is heard of the message.
+    pub(crate) is_first: bool,
     /// The message as it is now; `None` when nothing of it can be read any more.
     pub(crate) document: Option<TantivyDocument>,
 }
@@ -73,55 +76,80 @@ pub(crate) fn changes(fields: &Fields, commit: &Commit) -> Result<Vec<Change>, O
     let Stream::Conversation(tenant, conversation) = &commit.stream else {
         return Ok(changes);
     };
+    // Before 1970 nothing was recorded.
+    let at = |time: Timestamp| u64::try_from(time.as_millis()).unwrap_or(0);
     for (index, recorded) in commit.events.iter().enumerate() {
-        match &recorded.event {
-            Event::Conversation(conversation::Event::MessageSent(message)) => {
-                let id = MessageId {
-                    conversation: *conversation,
-                    ordinal: message.ordinal,
-                };
-                let rank = rank(commit.shard, commit.sequence, index)?;
-                // Before 1970 nothing was recorded.
-                let recorded_at = u64::try_from(commit.time.as_millis()).unwrap_or(0);
-                changes.push(Change {
-                    id: id_term(tenant, id),
-                    document: document(fields, tenant, id, message, (recorded_at, rank)),
+        let Event::Conversation(event) = &recorded.event else {
+            continue;
+        };
+        let (ordinal, text) = match event {
+            Happened::MessageSent(message) => {
+                let content = message.body.readable().and_then(|body| body.content.as_ref());
+                let text = content.map(|content| Text {
+                    sender: &message.sender,
+                    kind: message.kind,
+                    sent_at: message.sent_at,
+                    recorded_at: at(commit.time),
+                    content,
                 });
+                (message.ordinal, text)
             }
-            Event::Conversation(
-                conversation::Event::Created { .. }
-                | conversation::Event::MembersAdded { .. }
-                | conversation::Event::MemberLeft { .. },
-            )
-            | Event::Read(_)
-            | Event::User(_) => {}
-        }
+            // It keeps its place among the others: that of a message that was not imported.
+            Happened::MessageEdited(edit) => {
+                let text = edit.content.readable().map(|content| Text {
+                    sender: &edit.sender,
+                    kind: MessageKind::Text,
+                    sent_at: edit.sent_at,
+                    recorded_at: at(edit.sent_at),
+                    content,
+                });
+                (edit.message, text)
+            }
+            Happened::MessageDeleted { message, .. } => (*message, None),
+            _ => continue,
+        };
+        let id = MessageId {
+            conversation: *conversation,
+            ordinal,
+        };
+        let rank = rank(commit.shard, commit.sequence, index)?;
+        changes.push(Change {
+            id: id_term(tenant, id),
+            is_first: matches!(event, Happened::MessageSent(_)),
+            document: text.map(|text| document(fields, tenant, id, &text, rank)),
+        });
     }
     Ok(changes)
+}
+
+/// What of a message is searched for.
+struct Text<'a> {
+    sender: &'a UserId,
+    kind: MessageKind,
+    sent_at: Timestamp,
+    recorded_at: u64,
+    content: &'a Content,
 }
 
 fn document(
     fields: &Fields,
     tenant: &TenantId,
     id: MessageId,
-    message: &Message,
-    (recorded_at, rank): (u64, u64),
-) -> Option<TantivyDocument> {
-    let Private::Readable(body) = &message.body else {
-        return None;
-    };
+    text: &Text<'_>,
+    rank: u64,
+) -> TantivyDocument {
     let mut document = TantivyDocument::new();
     document.add_text(fields.id, id_term(tenant, id));
     document.add_text(fields.tenant, tenant.as_str());
     document.add_text(fields.conversation, id.conversation.to_string());
-    document.add_text(fields.user, message.sender.as_str());
-    document.add_text(fields.kind, message.kind.as_str());
+    document.add_text(fields.user, text.sender.as_str());
+    document.add_text(fields.kind, text.kind.as_str());
     document.add_u64(fields.ordinal, id.ordinal.get());
-    document.add_i64(fields.sent_at, message.sent_at.as_millis());
-    document.add_u64(fields.recorded_at, recorded_at);
+    document.add_i64(fields.sent_at, text.sent_at.as_millis());
+    document.add_u64(fields.recorded_at, text.recorded_at);
     document.add_u64(fields.rank, rank);
-    document.add_text(fields.text, body.content.as_str());
-    Some(document)
+    document.add_text(fields.text, text.content.as_str());
+    document
 }
 
 impl Change {

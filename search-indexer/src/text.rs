@@ -1,7 +1,7 @@
 //! What a word is, and the terms it is found by. Index and queries both ask here.
 //!
 //! A word is a maximal run of letters and digits, with the combining marks inside it. Its *exact* form
-//! is lower-cased and NFC; its *folded* form has no diacritics either ([`mod@fold`]). Every word is indexed
+//! is lower-cased and NFC; its *folded* form has no diacritics either ([`domain::folding`]). Every word is indexed
 //! folded; one that folding changes is also indexed exact, as a term of its own kind at the same
 //! position of the same field. So a word of a query that has diacritics is found as it is written, one
 //! that has none in every spelling, and a phrase may mix the two: phrases need one field.
@@ -9,16 +9,13 @@
 //! A run of Chinese, Japanese or Korean characters has no spaces to tell its words apart. Each character
 //! has a position; characters and pairs of neighbours are terms, so a query finds any part of a run.
 
+use domain::folding::fold;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-mod fold;
-
 #[cfg(test)]
 mod tests;
-
-use fold::fold;
 
 /// Starts the exact form of a word among the terms. No word begins with it.
 const EXACT: char = '=';

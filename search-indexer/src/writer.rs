@@ -89,14 +89,14 @@ impl Writer {
     /// [`Writer::commit`].
     pub(crate) fn take(&mut self, commit: &Commit) -> Result<(), WriteError> {
         let fields = *self.index.fields();
-        // A message is sent once, so only what is taken in again can be in the index already. Asking
-        // every segment for every new message would take a quarter of the time.
+        // A message is sent once, so of what is not taken in again only changed messages can be in the index
+        // already. Asking every segment for every new message would take a quarter of the time.
         let again = self
             .checkpoints
             .iter()
             .any(|c| c.shard == commit.shard && c.sequence >= commit.sequence);
         for change in changes(&fields, commit)? {
-            if again {
+            if again || !change.is_first {
                 self.tantivy.delete_term(change.term(&fields));
             }
             if let Some(document) = change.document {

@@ -67,6 +67,24 @@ impl Client {
         self.call("POST", path).json(body)
     }
 
+    /// A POST request without a body.
+    #[must_use]
+    pub fn post_nothing(&self, path: &str) -> Call {
+        self.call("POST", path)
+    }
+
+    /// A PUT request with a JSON body.
+    #[must_use]
+    pub fn put(&self, path: &str, body: &Value) -> Call {
+        self.call("PUT", path).json(body)
+    }
+
+    /// A DELETE request.
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Call {
+        self.call("DELETE", path)
+    }
+
     /// A POST request that sends a text.
     #[must_use]
     pub fn post_message(&self, conversation: &str, content: &str) -> Call {

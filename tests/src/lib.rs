@@ -31,6 +31,7 @@ pub mod process;
 pub mod server;
 pub mod shapes;
 pub mod socket;
+pub mod surface;
 pub mod token;
 
 pub use answer::Answer;

@@ -25,6 +25,7 @@ pub struct Conversation {
     pub created_at: String,
     pub updated_at: String,
     pub unread_count: u64,
+    pub role: String,
     pub is_muted: bool,
     pub muted_until: Option<String>,
     pub member_count: u64,

@@ -47,6 +47,7 @@ pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer
         jwks: jwks.map(|jwks| (jwks, tokens.jwt_jwks_refresh)),
         cursor_key,
         limits: Limits::new(options.access.rates()).into(),
+        edit_window: options.edit_window.map(|seconds| seconds * 1_000),
     };
     Ok((edge, signer))
 }

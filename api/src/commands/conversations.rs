@@ -1,4 +1,4 @@
-//! Creating conversations, and leaving them.
+//! Creating conversations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use axum::response::{IntoResponse, Response};
 use domain::conversation::{Command, GroupInfo};
 use domain::values::{Avatar, Description, GroupName};
 use domain::{ClientId, ConversationId, UserId};
-use eventstore::Stream;
-use eventstore::execute::{Outcome, Request};
+use eventstore::execute::Outcome;
 use serde::Deserialize;
 use ulid::Ulid;
 
+use super::asked::shown;
 use super::repeats::{Keyed, Original};
-use super::{tag, trace};
+use super::{Asked, trace};
 use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
-use crate::extract::{ConversationPath, Json, UserIdIn, idempotency_key};
+use crate::extract::{Json, UserIdIn, idempotency_key};
 use crate::wire::Conversation;
 
 /// What a keyed command that opens a direct conversation is called.
@@ -127,62 +127,28 @@ async fn create(
     command: Command,
     key: Option<ClientId>,
 ) -> Result<At<Created>, ApiError> {
-    let stream = Stream::Conversation(identity.tenant.clone(), id);
     let payload = payload(&command, &identity.user);
     let parts: Vec<&[u8]> = payload.iter().map(|part| part.as_bytes()).collect();
     let operation = match &command {
         Command::CreateDirect { .. } => CREATE_DIRECT,
         _ => "create_group",
     };
-    let tag = tag(identity, operation, &stream, key.as_ref(), &parts);
-    let request = Request {
-        command,
-        actor: Some(identity.user.clone()),
-        tag,
+    let asked = Asked {
+        app,
+        identity,
+        conversation: id,
+        operation,
+        key,
         trace: trace(headers),
     };
-    let outcome = app.conversations.execute(&stream, request).await?;
-    let position = outcome.position();
-    app.announce(&identity.tenant, id, &outcome);
-    app.consistency.wrote(identity, position);
-    let recorded = |error: ApiError| error.recorded_at(position);
-    app.consistency.reach(position).await.map_err(recorded)?;
-    let status = if matches!(outcome, Outcome::Unchanged { .. }) {
+    let done = asked.carry_out(command.clone(), &parts).await?;
+    let status = if matches!(done.outcome, Outcome::Unchanged { .. }) {
         StatusCode::OK
     } else {
         StatusCode::CREATED
     };
-    let view = app
-        .read_model
-        .conversation(&identity.tenant, &identity.user, id)
-        .await
-        .map_err(|error| recorded(error.into()))?;
-    let conversation = Conversation::from(view.ok_or_else(ApiError::not_found)?);
-    Ok(At(position, (status, axum::Json(conversation))))
-}
-
-/// `DELETE /conversations/{id}/leave`: who asks is no member of the group any more. An owner hands over to
-/// whoever is of the highest role, the longest-standing first.
-///
-/// # Errors
-/// 404 when there is no such conversation for who asks, 422 for a direct one.
-pub async fn leave(
-    State(app): State<Arc<App>>,
-    identity: Identity,
-    ConversationPath(id): ConversationPath,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let request = Request {
-        command: Command::Leave,
-        actor: Some(identity.user.clone()),
-        tag: None,
-        trace: trace(&headers),
-    };
-    let stream = Stream::Conversation(identity.tenant.clone(), id);
-    let position = app.conversations.execute(&stream, request).await?.position();
-    app.consistency.wrote(&identity, position);
-    app.consistency.settle(&headers, position).await;
-    Ok(At(position, StatusCode::NO_CONTENT).into_response())
+    let conversation = shown(app, identity, id, done.position).await?;
+    Ok(At(done.position, (status, axum::Json(conversation))))
 }
 
 /// What makes two creations the same. Members are a set, and who asks is one of them in any case.

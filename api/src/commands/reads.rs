@@ -58,6 +58,56 @@ pub async fn mark_read(
         return Ok(answer(original));
     }
     let position = mark_as_read(&app, &identity, body, trace(&headers)).await?;
+    let unread = unread_at(&app, &identity, conversation, position).await?;
+    let original = Original { position, unread };
+    if let Some(keyed) = keyed {
+        app.repeats.remember(keyed, original);
+    }
+    Ok(answer(original))
+}
+
+/// The body of `POST /conversations/messages/unread`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MarkUnread {
+    conversation_id: String,
+    message_id: String,
+}
+
+/// `POST /conversations/messages/unread`: a message and everything after it counts as unread again. Others are
+/// not told: what was read stays read to them.
+///
+/// # Errors
+/// 404 for a conversation that does not exist for this user, 422 for a message that does not.
+pub async fn mark_unread(
+    State(app): State<Arc<App>>,
+    identity: Identity,
+    headers: HeaderMap,
+    Json(body): Json<MarkUnread>,
+) -> Result<Response, ApiError> {
+    let conversation = conversation_id(&body.conversation_id)?;
+    // The same mark again is the same: a key has nothing to add, and must yet be one.
+    idempotency_key(&headers)?;
+    let message = message_in(MESSAGE, &body.message_id, conversation)?;
+    let stream = Stream::Conversation(identity.tenant.clone(), conversation);
+    let command = Command::MarkUnread(message.ordinal);
+    let marked = app
+        .reads
+        .mark(&stream, &identity.user, command, trace(&headers))
+        .await;
+    let position = marked.map_err(no_such_message)?.position;
+    app.consistency.wrote(&identity, position);
+    let unread = unread_at(&app, &identity, conversation, position).await?;
+    Ok(answer(Original { position, unread }))
+}
+
+/// How many are unread once the read models have come this far.
+async fn unread_at(
+    app: &App,
+    identity: &Identity,
+    conversation: ConversationId,
+    position: Position,
+) -> Result<u64, ApiError> {
     let recorded = |error: ApiError| error.recorded_at(position);
     app.consistency.reach(position).await.map_err(recorded)?;
     let unread = app
@@ -65,14 +115,14 @@ pub async fn mark_read(
         .unread(&identity.tenant, &identity.user, conversation)
         .await
         .map_err(|error| recorded(error.into()))?;
-    let original = Original {
-        position,
-        unread: unread.ok_or_else(ApiError::not_found)?,
-    };
-    if let Some(keyed) = keyed {
-        app.repeats.remember(keyed, original);
+    unread.ok_or_else(ApiError::not_found)
+}
+
+fn no_such_message(error: ExecuteError<Error>) -> ApiError {
+    match error {
+        ExecuteError::Refused(Error::NoSuchMessage(_)) => ApiError::no_such_message(MESSAGE),
+        error => error.into(),
     }
-    Ok(answer(original))
 }
 
 fn keyed(identity: &Identity, key: ClientId, body: &MarkRead) -> Keyed {
@@ -109,10 +159,7 @@ pub async fn mark_as_read(
     let stream = Stream::Conversation(identity.tenant.clone(), conversation);
     let command = Command::MarkRead(wanted);
     let marked = app.reads.mark(&stream, &identity.user, command, trace).await;
-    let marked = marked.map_err(|error| match error {
-        ExecuteError::Refused(Error::NoSuchMessage(_)) => ApiError::no_such_message(MESSAGE),
-        error => error.into(),
-    })?;
+    let marked = marked.map_err(no_such_message)?;
     app.consistency.wrote(identity, marked.position);
     Ok(marked.position)
 }
@@ -123,8 +170,8 @@ pub async fn mark_as_read(
 /// It is exact. Both heads are taken after the request came, and the read model is asked when it has
 /// reached both, so it knows every message, and every move of the mark, that was acknowledged before. A
 /// `MarkedUnread` too would be in the lane, at or below its head. That nothing is unread then means that
-/// the mark is beyond the last message of others; messages of one's own, which move the mark themselves,
-/// do not count above it. That the receipt has come as far is asked separately, because who joins has
+/// the mark is beyond the last message of others, or that those above it were deleted or hidden and never
+/// count again; messages of one's own, which move the mark themselves, do not count above it. That the receipt has come as far is asked separately, because who joins has
 /// everything before read without a receipt; and receipts never go back.
 async fn read_already(
     app: &App,

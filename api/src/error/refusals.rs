@@ -18,7 +18,19 @@ impl From<conversation::Error> for ApiError {
             E::DirectWithSelf => "direct_with_self",
             E::DirectMembersFixed => "direct_members_fixed",
             E::TooManyMembers => "too_many_members",
+            E::NotAMember(_) => {
+                return Self::new(StatusCode::NOT_FOUND, "member_not_found", error.to_string());
+            }
+            E::DirectWithoutInfo => "direct_without_info",
             E::NoSuchMessage(_) => "message_not_found",
+            E::WrongBody(_) => "validation_failed",
+            E::Deleted => "message_deleted",
+            E::NotTheAuthor => return Self::new(StatusCode::FORBIDDEN, "not_the_author", error.to_string()),
+            E::NotAText => "not_a_text",
+            E::EditWindowOver => {
+                return Self::new(StatusCode::FORBIDDEN, "edit_window_over", error.to_string());
+            }
+            E::TooManyReactions => "too_many_reactions",
         };
         Self::invalid(code, error.to_string())
     }
@@ -59,8 +71,13 @@ impl<E: Into<Self> + std::error::Error> From<ExecuteError<E>> for ApiError {
 }
 
 impl From<domain::user::Error> for ApiError {
-    fn from(_: domain::user::Error) -> Self {
-        Self::internal()
+    fn from(error: domain::user::Error) -> Self {
+        match error {
+            domain::user::Error::NoActor => Self::internal(),
+            domain::user::Error::MutedUntilThePast => {
+                Self::invalid("muted_until_the_past", error.to_string())
+            }
+        }
     }
 }
 
@@ -71,5 +88,15 @@ impl From<StoreError> for ApiError {
             "read_model_unavailable",
             "the read model is unavailable; try again",
         )
+    }
+}
+
+/// A command about a message that a path names. Whether there is no such message, no such conversation, or only
+/// none for this user, is the same answer.
+pub fn about_message(error: ExecuteError<conversation::Error>) -> ApiError {
+    use conversation::Error as E;
+    match error {
+        ExecuteError::Refused(E::NotFound | E::NoSuchMessage(_)) => ApiError::message_not_found(),
+        error => error.into(),
     }
 }

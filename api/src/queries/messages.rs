@@ -1,17 +1,20 @@
 //! Pages of a conversation's messages.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use domain::{ConversationId, MessageId};
+use domain::{ConversationId, MessageId, Ordinal, UserId};
 use projections::view::MessageRange;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::app::App;
+use crate::auth::Identity;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::{ConversationPath, Query, page_limit};
-use crate::wire::Message;
+use crate::wire::{Message, Time};
 
 const DEFAULT_LIMIT: u32 = 50;
 
@@ -21,6 +24,7 @@ pub struct MessagesQuery {
     limit: Option<String>,
     before: Option<String>,
     after: Option<String>,
+    around: Option<String>,
 }
 
 /// A page of messages, oldest first.
@@ -36,7 +40,7 @@ pub struct Messages {
     prev_cursor: Option<MessageId>,
 }
 
-/// `GET /conversations/{id}/messages`: the newest ones, or those next to a message.
+/// `GET /conversations/{id}/messages`: the newest ones, or those before, after or around a message.
 ///
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 400 for cursors that are none of it, 422
@@ -47,11 +51,16 @@ pub async fn page(
     ConversationPath(conversation): ConversationPath,
     Query(query): Query<MessagesQuery>,
 ) -> Result<axum::Json<Messages>, ApiError> {
-    if query.before.is_some() && query.after.is_some() {
+    let places = [&query.before, &query.after, &query.around];
+    if places.into_iter().flatten().count() > 1 {
         return Err(ApiError::bad_request(
             "invalid_cursor",
-            "before and after cannot be asked for together",
+            "only one of before, after and around can be asked for",
         ));
+    }
+    if let Some(middle) = cursor(query.around.as_deref(), conversation)? {
+        let limit = page_limit(query.limit.as_deref(), DEFAULT_LIMIT)?;
+        return around(&app, &identity, middle, limit).await.map(axum::Json);
     }
     let before = cursor(query.before.as_deref(), conversation)?;
     let after = cursor(query.after.as_deref(), conversation)?;
@@ -71,6 +80,87 @@ pub async fn page(
         prev_cursor: page.items.first().map_or(before, |message| Some(message.id)),
         data: page.items.into_iter().map(Message::from).collect(),
     }))
+}
+
+/// The messages on both sides of one, that one among them, in equal parts where there are as many.
+async fn around(app: &App, identity: &Identity, middle: MessageId, limit: u32) -> Result<Messages, ApiError> {
+    let page = async |range| {
+        let (tenant, user) = (&identity.tenant, &identity.user);
+        let page = app
+            .read_model
+            .messages(tenant, user, middle.conversation, range)
+            .await?;
+        page.ok_or_else(ApiError::not_found)
+    };
+    let newer = page(MessageRange {
+        limit: limit / 2,
+        before: None,
+        after: Some(middle.ordinal),
+    })
+    .await?;
+    // Up to the one in the middle, and it too.
+    let older = page(MessageRange {
+        limit: limit - u32::try_from(newer.items.len()).unwrap_or(0),
+        before: Some(Ordinal::after(middle.ordinal.get())),
+        after: None,
+    })
+    .await?;
+    let items: Vec<_> = older.items.into_iter().chain(newer.items).collect();
+    Ok(Messages {
+        has_more: older.has_more || newer.has_more,
+        next_cursor: items.last().map_or(Some(middle), |message| Some(message.id)),
+        prev_cursor: items.first().map_or(Some(middle), |message| Some(message.id)),
+        data: items.into_iter().map(Message::from).collect(),
+    })
+}
+
+/// What a conversation's messages are, in numbers; without the deleted, and those that who asks hid.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    total: u64,
+    by_type: BTreeMap<&'static str, u64>,
+    by_user: BTreeMap<UserId, u64>,
+    /// By day in UTC: `2030-01-31`.
+    by_day: BTreeMap<String, u64>,
+    attachments: u64,
+    first_message_at: Option<Time>,
+    last_message_at: Option<Time>,
+}
+
+/// `GET /conversations/{id}/messages/stats`.
+///
+/// # Errors
+/// 404 for a conversation that does not exist for this user.
+pub async fn stats(
+    State(app): State<Arc<App>>,
+    Reader(identity): Reader,
+    ConversationPath(conversation): ConversationPath,
+) -> Result<axum::Json<Stats>, ApiError> {
+    let (tenant, user) = (&identity.tenant, &identity.user);
+    let unread = app.read_model.unread(tenant, user, conversation).await?;
+    unread.ok_or_else(ApiError::not_found)?;
+    let tallies = app.read_model.message_stats(tenant, user, conversation).await?;
+    let mut stats = Stats::default();
+    let (mut first, mut last) = (None, None);
+    for tally in tallies {
+        stats.total += tally.count;
+        stats.attachments += tally.attachments;
+        *stats.by_type.entry(tally.kind.as_str()).or_default() += tally.count;
+        *stats.by_user.entry(tally.sender).or_default() += tally.count;
+        *stats.by_day.entry(day(tally.day)).or_default() += tally.count;
+        first = first.into_iter().chain([tally.first_at]).min();
+        last = last.into_iter().chain([tally.last_at]).max();
+    }
+    (stats.first_message_at, stats.last_message_at) = (first.map(Time), last.map(Time));
+    Ok(axum::Json(stats))
+}
+
+/// A day, counted from 1970 in UTC, as it is written.
+fn day(since_1970: i64) -> String {
+    let days = time::Duration::days(since_1970);
+    let date = OffsetDateTime::UNIX_EPOCH.date().checked_add(days);
+    date.map_or_else(String::new, |date| date.to_string())
 }
 
 /// A message id as a place in the conversation. Whether the read models have the message is not asked: a

@@ -1,8 +1,8 @@
 //! Frames as they go over a socket: `{"event": …, "data": …, "id"?: …}`.
 
 use axum::extract::ws::Utf8Bytes;
-use domain::conversation::Message as Sent;
 use domain::conversation::reads;
+use domain::conversation::{Edit, Message as Sent, Reaction};
 use domain::{ConversationId, MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -135,6 +135,70 @@ pub(super) fn new_message(conversation: ConversationId, sent: &Sent) -> Utf8Byte
 
 pub(super) fn message_sent(message: &Message, temp_id: Option<&str>) -> Utf8Bytes {
     write("message_sent", None, MessageData { message, temp_id })
+}
+
+pub(super) fn message_edited(conversation: ConversationId, edit: &Edit, at: Timestamp) -> Utf8Bytes {
+    let message = &Message::from_edit(conversation, edit, at);
+    write(
+        "message_edited",
+        None,
+        MessageData {
+            message,
+            temp_id: None,
+        },
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageDeleted<'a> {
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    /// By whom.
+    user_id: &'a UserId,
+    deleted_for_everyone: bool,
+    deleted_at: Time,
+}
+
+pub(super) fn message_deleted(message: MessageId, by: &UserId, at: Timestamp) -> Utf8Bytes {
+    let data = MessageDeleted {
+        conversation_id: message.conversation,
+        message_id: message,
+        user_id: by,
+        deleted_for_everyone: true,
+        deleted_at: Time(at),
+    };
+    write("message_deleted", None, data)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReactionUpdated<'a> {
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    user_id: &'a UserId,
+    emoji: &'a str,
+    /// `added` or `removed`.
+    action: &'static str,
+}
+
+/// What the members hear of a reaction; nothing when nobody can read any more what it was.
+pub(super) fn reaction_updated(
+    conversation: ConversationId,
+    reaction: &Reaction,
+    action: &'static str,
+) -> Option<Utf8Bytes> {
+    let data = ReactionUpdated {
+        conversation_id: conversation,
+        message_id: MessageId {
+            conversation,
+            ordinal: reaction.message,
+        },
+        user_id: &reaction.user,
+        emoji: reaction.emoji.readable()?.as_str(),
+        action,
+    };
+    Some(write("message_reaction_updated", None, data))
 }
 
 #[derive(Serialize)]

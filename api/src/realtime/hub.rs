@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::MessageId;
 use domain::conversation::Event as Happened;
 use eventstore::live::LiveLog;
 use eventstore::signals::Signals;
@@ -436,17 +437,33 @@ pub(super) fn happenings(commit: &Commit) -> Vec<Happening> {
     let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
         return Vec::new();
     };
+    let said = |number, frame| Some(Happening::Said(number, frame));
     let meaning = |number: u32, event: &Event| match event {
-        Event::Conversation(Happened::Created { members, .. } | Happened::MembersAdded { members }) => Some(
-            Happening::Joined(members.iter().map(|(user, _)| user.clone()).collect()),
-        ),
-        Event::Conversation(Happened::MemberLeft { member, .. }) => Some(Happening::Left(member.clone())),
-        Event::Conversation(Happened::MessageSent(sent)) => {
-            Some(Happening::Said(number, frame::new_message(*id, sent)))
-        }
-        Event::Read(event) => {
-            frame::messages_read(*id, event, commit.time).map(|frame| Happening::Said(number, frame))
-        }
+        Event::Conversation(event) => match event {
+            Happened::Created { members, .. } | Happened::MembersAdded { members } => Some(
+                Happening::Joined(members.iter().map(|(user, _)| user.clone()).collect()),
+            ),
+            Happened::MemberLeft { member, .. } | Happened::MemberRemoved { member } => {
+                Some(Happening::Left(member.clone()))
+            }
+            Happened::MessageSent(sent) => said(number, frame::new_message(*id, sent)),
+            Happened::MessageEdited(edit) => said(number, frame::message_edited(*id, edit, commit.time)),
+            Happened::MessageDeleted { message, by } => {
+                let message = MessageId {
+                    conversation: *id,
+                    ordinal: *message,
+                };
+                said(number, frame::message_deleted(message, by, commit.time))
+            }
+            Happened::ReactionAdded(reaction) => {
+                said(number, frame::reaction_updated(*id, reaction, "added")?)
+            }
+            Happened::ReactionRemoved(reaction) => {
+                said(number, frame::reaction_updated(*id, reaction, "removed")?)
+            }
+            Happened::RoleChanged { .. } | Happened::InfoChanged { .. } => None,
+        },
+        Event::Read(event) => said(number, frame::messages_read(*id, event, commit.time)?),
         Event::User(_) => None,
     };
     (0..)

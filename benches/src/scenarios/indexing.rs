@@ -193,7 +193,8 @@ fn add_all(like: &Index, dir: &Path, documents: &[Document]) -> anyhow::Result<u
         document.add_u64(recorded_at, added.recorded_at);
         document.add_u64(rank, number);
         let body = message.body.readable().context("nobody was erased")?;
-        document.add_text(text, body.content.as_str());
+        let content = body.content.as_ref().context("only texts were sent")?;
+        document.add_text(text, content.as_str());
         writer.add_document(document)?;
     }
     writer.commit()?;

@@ -64,10 +64,7 @@ pub(super) fn decide(
             ordinal,
             sender: line.sender.clone(),
             kind: MessageKind::Text,
-            body: Private::Readable(Body {
-                content: line.content.clone(),
-                client_id: None,
-            }),
+            body: Private::Readable(Body::text(line.content.clone(), None)),
             reply_to: line.reply_to,
             sent_at: line.sent_at,
             imported_line: Some(line.line),

@@ -2,6 +2,11 @@
 
 use super::*;
 use crate::testing::{given, user};
+use crate::values::GroupName;
+use crate::{Private, Timestamp};
+
+mod groups;
+mod messages;
 
 fn about(name: &str) -> GroupInfo {
     GroupInfo {
@@ -41,10 +46,7 @@ fn message(ordinal: u64, sender: &str) -> Message {
         ordinal: Ordinal::new(ordinal).unwrap(),
         sender: user(sender),
         kind: MessageKind::Text,
-        body: Private::Readable(Body {
-            content: Content::parse("hi").unwrap(),
-            client_id: None,
-        }),
+        body: Private::Readable(Body::text(Content::parse("hi").unwrap(), None)),
         reply_to: None,
         sent_at: Timestamp::from_millis(1_000),
         imported_line: None,
@@ -53,9 +55,9 @@ fn message(ordinal: u64, sender: &str) -> Message {
 
 fn send(reply_to: Option<u64>) -> Command {
     Command::SendMessage {
-        content: Content::parse("hi").unwrap(),
+        kind: MessageKind::Text,
+        body: Body::text(Content::parse("hi").unwrap(), None),
         reply_to: reply_to.and_then(Ordinal::new),
-        client_id: None,
     }
 }
 
@@ -297,8 +299,20 @@ fn an_owner_hands_over_to_the_longest_standing_of_the_highest_role() {
     for (members, heir) in cases {
         given::<Conversation>([group(&members)])
             .when("ann", Command::Leave)
-            .then([left("ann", heir)]);
+            .then([left("ann", heir)].into_iter().chain(promoted(heir, &members)));
     }
+}
+
+/// Whoever takes over is an ADMIN from then on.
+fn promoted(heir: Option<&str>, members: &[(&str, Role)]) -> Option<Event> {
+    let (name, role) = members.iter().find(|(name, _)| heir == Some(*name))?;
+    if *role == Role::Admin {
+        return None;
+    }
+    Some(Event::RoleChanged {
+        member: user(name),
+        role: Role::Admin,
+    })
 }
 
 #[test]

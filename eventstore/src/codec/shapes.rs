@@ -1,10 +1,11 @@
 //! The shapes of events on disk. A shape that was ever released is never changed: golden files hold
 //! every one of them.
 
-use domain::conversation::{Kind, MessageKind};
+use domain::conversation::body::{Attachment, Card};
+use domain::conversation::{InfoField, Kind, MessageKind};
 use domain::permission::Role;
-use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
-use domain::{ClientId, Ordinal, Timestamp, UserId};
+use domain::values::{Avatar, Content, Description, DisplayName, Emoji, GroupName};
+use domain::{ClientId, ConversationId, Ordinal, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +50,37 @@ pub(super) struct MemberLeftV1 {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemberRemovedV1 {
+    pub(super) member: UserId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleChangedV1 {
+    pub(super) member: UserId,
+    pub(super) role: Role,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InfoChangedV1 {
+    pub(super) by: UserId,
+    pub(super) fields: Vec<InfoField>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InfoChangeV1 {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<GroupName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<Description>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) avatar: Option<Avatar>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct MessageSentV1 {
     pub(super) ordinal: Ordinal,
@@ -68,6 +100,55 @@ pub(super) struct MessageBodyV1 {
     pub(super) content: Content,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) client_id: Option<ClientId>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct MessageBodyV2 {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<Content>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) attachments: Vec<Attachment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) card: Option<Card>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_id: Option<ClientId>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct MessageEditedV1 {
+    pub(super) ordinal: Ordinal,
+    pub(super) sender: UserId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reply_to: Option<Ordinal>,
+    pub(super) sent_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageTextV1 {
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageDeletedV1 {
+    pub(super) ordinal: Ordinal,
+    pub(super) by: UserId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReactionV1 {
+    pub(super) ordinal: Ordinal,
+    pub(super) user: UserId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EmojiV1 {
+    pub(super) emoji: Emoji,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,4 +177,25 @@ pub(super) struct ProfileV1 {
     pub(super) name: DisplayName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) avatar: Option<Avatar>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfConversationV1 {
+    pub(super) conversation: ConversationId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConversationMutedV1 {
+    pub(super) conversation: ConversationId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) until: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageHiddenV1 {
+    pub(super) conversation: ConversationId,
+    pub(super) ordinal: Ordinal,
 }

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::conversation::body::{Attachment, AttachmentKind, Card, Location};
 use domain::conversation::reads::Event as Read;
-use domain::conversation::{Body, Event as Happened, GroupInfo, Kind, Message, MessageKind};
+use domain::conversation::{
+    Body, Edit, Event as Happened, GroupInfo, InfoChange, InfoField, Kind, Message, MessageKind, Reaction,
+};
 use domain::permission::Role;
 use domain::testing::user;
 use domain::user::{Event as UserEvent, Profile};
-use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
-use domain::{ClientId, ConversationId, Ordinal, Private};
+use domain::values::{
+    Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
+};
+use domain::{ClientId, ConversationId, MessageId, Ordinal, Private};
 use serde_json::{Value, json};
 
 use super::types::{Upcaster, upcast};
@@ -50,7 +55,7 @@ fn tenant() -> TenantId {
 }
 
 fn stream_of(event: &Event) -> Stream {
-    let conversation = ConversationId::from_bytes([3; 16]);
+    let conversation = conversation();
     match event {
         Event::Conversation(_) => Stream::Conversation(tenant(), conversation),
         Event::Read(_) => Stream::Reads(tenant(), conversation),
@@ -69,6 +74,32 @@ fn record(stream: Stream, payload: impl Into<Bytes>) -> Record {
 
 fn ordinal(number: u64) -> Ordinal {
     Ordinal::new(number).unwrap()
+}
+
+fn conversation() -> ConversationId {
+    ConversationId::from_bytes([3; 16])
+}
+
+fn picture() -> Attachment {
+    Attachment {
+        kind: AttachmentKind::Image,
+        file_name: FileName::parse("Ann.png").unwrap(),
+        file_url: SecureUrl::parse("https://example.org/Ann.png").unwrap(),
+        file_size: Some(1_024),
+        mime_type: Some(MediaType::parse("image/png").unwrap()),
+        thumbnail: Some(SecureUrl::parse("https://example.org/small.png").unwrap()),
+        width: Some(640),
+        height: Some(480),
+        duration: Some(1.5),
+    }
+}
+
+fn reaction() -> Reaction {
+    Reaction {
+        message: ordinal(2),
+        user: user("bob"),
+        emoji: Private::Readable(Emoji::parse("👍🏽").unwrap()),
+    }
 }
 
 /// One event of each type and form, by the name of its golden file.
@@ -115,14 +146,100 @@ fn catalogue() -> Vec<(&'static str, Event)> {
                 ordinal: ordinal(2),
                 sender: user("bob"),
                 kind: MessageKind::Text,
-                body: Private::Readable(Body {
-                    content: Content::parse("chào \"bạn\" 👋").unwrap(),
-                    client_id: Some(ClientId::parse("temp_1").unwrap()),
-                }),
+                body: Private::Readable(Body::text(
+                    Content::parse("chào \"bạn\" 👋").unwrap(),
+                    Some(ClientId::parse("temp_1").unwrap()),
+                )),
                 reply_to: Some(ordinal(1)),
                 sent_at: Timestamp::from_millis(1_100_000_000_000),
                 imported_line: Some(17),
             })),
+        ),
+        (
+            "conversation.member_removed.v1",
+            Event::Conversation(Happened::MemberRemoved { member: user("bob") }),
+        ),
+        (
+            "conversation.role_changed.v1",
+            Event::Conversation(Happened::RoleChanged {
+                member: user("bob"),
+                role: Role::Moderator,
+            }),
+        ),
+        (
+            "conversation.info_changed.v1",
+            Event::Conversation(Happened::InfoChanged {
+                by: user("ann"),
+                fields: vec![InfoField::Name, InfoField::Avatar],
+                change: Private::Readable(InfoChange {
+                    name: Some(GroupName::parse("Đội bóng").unwrap()),
+                    description: None,
+                    avatar: Some(None),
+                }),
+            }),
+        ),
+        (
+            "message.sent.image.v2",
+            Event::Conversation(Happened::MessageSent(Message {
+                ordinal: ordinal(3),
+                sender: user("bob"),
+                kind: MessageKind::Image,
+                body: Private::Readable(Body {
+                    content: Some(Content::parse("chào").unwrap()),
+                    attachments: vec![picture()],
+                    card: None,
+                    client_id: None,
+                }),
+                reply_to: None,
+                sent_at: Timestamp::from_millis(1_100_000_000_000),
+                imported_line: None,
+            })),
+        ),
+        (
+            "message.sent.location.v2",
+            Event::Conversation(Happened::MessageSent(Message {
+                ordinal: ordinal(4),
+                sender: user("bob"),
+                kind: MessageKind::Location,
+                body: Private::Readable(Body {
+                    card: Some(Card::Location(Location {
+                        latitude: 21.0285,
+                        longitude: -105.5,
+                        name: Some(ShortText::parse("Ann's place").unwrap()),
+                        address: None,
+                    })),
+                    client_id: Some(ClientId::parse("temp_1").unwrap()),
+                    ..Body::default()
+                }),
+                reply_to: None,
+                sent_at: Timestamp::from_millis(1_100_000_000_000),
+                imported_line: None,
+            })),
+        ),
+        (
+            "message.edited.v1",
+            Event::Conversation(Happened::MessageEdited(Edit {
+                message: ordinal(2),
+                sender: user("bob"),
+                reply_to: Some(ordinal(1)),
+                sent_at: Timestamp::from_millis(1_100_000_000_000),
+                content: Private::Readable(Content::parse("chào cả nhà").unwrap()),
+            })),
+        ),
+        (
+            "message.deleted.v1",
+            Event::Conversation(Happened::MessageDeleted {
+                message: ordinal(2),
+                by: user("ann"),
+            }),
+        ),
+        (
+            "reaction.added.v1",
+            Event::Conversation(Happened::ReactionAdded(reaction())),
+        ),
+        (
+            "reaction.removed.v1",
+            Event::Conversation(Happened::ReactionRemoved(reaction())),
         ),
         (
             "read.marked.v1",
@@ -137,6 +254,32 @@ fn catalogue() -> Vec<(&'static str, Event)> {
                 member: user("bob"),
                 mark: 0,
             }),
+        ),
+        (
+            "user.conversation_archived.v1",
+            Event::User(UserEvent::Archived(conversation())),
+        ),
+        (
+            "user.conversation_unarchived.v1",
+            Event::User(UserEvent::Unarchived(conversation())),
+        ),
+        (
+            "user.conversation_muted.v1",
+            Event::User(UserEvent::Muted {
+                conversation: conversation(),
+                until: Some(Timestamp::from_millis(1_800_000_000_000)),
+            }),
+        ),
+        (
+            "user.conversation_unmuted.v1",
+            Event::User(UserEvent::Unmuted(conversation())),
+        ),
+        (
+            "user.message_hidden.v1",
+            Event::User(UserEvent::Hidden(MessageId {
+                conversation: conversation(),
+                ordinal: ordinal(2),
+            })),
         ),
         (
             "user.profile_updated.v1",
@@ -218,7 +361,7 @@ async fn every_shape_has_a_golden_file_that_still_decodes() {
 async fn what_people_wrote_is_never_in_the_clear() {
     for (name, event) in catalogue() {
         let text = String::from_utf8(encoded(&event).await.to_vec()).unwrap();
-        for secret in ["Đội", "Sundays", "example.org", "chào", "temp_1", "Ann"] {
+        for secret in ["Đội", "Sundays", "example.org", "chào", "temp_1", "Ann", "👍"] {
             assert!(!text.contains(secret), "{name} shows {secret}");
         }
     }
@@ -249,6 +392,17 @@ async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
             (Event::User(UserEvent::ProfileUpdated { profile, .. }), _) => {
                 assert_eq!(*profile, Private::Erased);
             }
+            (Event::Conversation(Happened::InfoChanged { fields, change, .. }), _) => {
+                assert_eq!(*fields, [InfoField::Name, InfoField::Avatar]);
+                assert_eq!(*change, Private::Erased);
+            }
+            (Event::Conversation(Happened::MessageEdited(edit)), _) => {
+                assert_eq!((edit.message, &edit.content), (ordinal(2), &Private::Erased));
+            }
+            (
+                Event::Conversation(Happened::ReactionAdded(reaction) | Happened::ReactionRemoved(reaction)),
+                _,
+            ) => assert_eq!(reaction.emoji, Private::Erased),
             (read, written) => assert_eq!(read, written),
         }
     }

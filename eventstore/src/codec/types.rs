@@ -1,28 +1,20 @@
 //! The registry of event types: from an event to its type's name and shape, and back.
 
 use domain::conversation::reads::Event as Read;
-use domain::conversation::{Body, Event as Happened, GroupInfo, Message};
-use domain::permission::Role;
-use domain::user::{Event as UserEvent, Profile};
 use domain::{Private, UserId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::shapes::{
-    ConversationCreatedV1, GroupInfoV1, MarkedUnreadV1, MemberLeftV1, MemberV1, MembersAddedV1,
-    MessageBodyV1, MessageSentV1, ProfileUpdatedV1, ProfileV1, ReadMarkedV1,
-};
+use super::shapes::{MarkedUnreadV1, ReadMarkedV1};
 use crate::envelope::Event;
 
-const CONVERSATION_CREATED: &str = "chat.conversation.created.v1";
-const MEMBERS_ADDED: &str = "chat.conversation.members_added.v1";
-const MEMBER_LEFT: &str = "chat.conversation.member_left.v1";
-const MESSAGE_SENT: &str = "chat.message.sent.v1";
+mod conversation;
+mod user;
+
 const READ_MARKED: &str = "chat.read.marked.v1";
 const MARKED_UNREAD: &str = "chat.read.marked_unread.v1";
-const PROFILE_UPDATED: &str = "chat.user.profile_updated.v1";
 
 /// Lifts an event that was written in an older shape to the next one: its clear data and, when it can
 /// be read, its sealed body.
@@ -53,7 +45,7 @@ pub(super) struct Written {
 
 pub(super) fn write(event: &Event) -> Written {
     match event {
-        Event::Conversation(event) => write_conversation(event),
+        Event::Conversation(event) => conversation::write(event),
         Event::Read(Read::ReadMarked { member, up_to }) => clear(
             READ_MARKED,
             &ReadMarkedV1 {
@@ -68,81 +60,8 @@ pub(super) fn write(event: &Event) -> Written {
                 mark: *mark,
             },
         ),
-        Event::User(UserEvent::ProfileUpdated { user, profile }) => {
-            let body = profile.readable().cloned().map(|p| ProfileV1 {
-                name: p.name,
-                avatar: p.avatar,
-            });
-            clear(PROFILE_UPDATED, &ProfileUpdatedV1 { user: user.clone() }).sealing(user, body.as_ref())
-        }
+        Event::User(event) => user::write(event),
     }
-}
-
-fn write_conversation(event: &Happened) -> Written {
-    match event {
-        Happened::Created {
-            kind,
-            founder,
-            owner,
-            members,
-            about,
-        } => {
-            let data = ConversationCreatedV1 {
-                kind: *kind,
-                founder: founder.clone(),
-                owner: owner.clone(),
-                members: write_members(members),
-            };
-            let body = about
-                .as_ref()
-                .and_then(Private::readable)
-                .cloned()
-                .map(|about| GroupInfoV1 {
-                    name: about.name,
-                    description: about.description,
-                    avatar: about.avatar,
-                });
-            clear(CONVERSATION_CREATED, &data).sealing(founder, body.as_ref())
-        }
-        Happened::MembersAdded { members } => clear(
-            MEMBERS_ADDED,
-            &MembersAddedV1 {
-                members: write_members(members),
-            },
-        ),
-        Happened::MemberLeft { member, new_owner } => clear(
-            MEMBER_LEFT,
-            &MemberLeftV1 {
-                member: member.clone(),
-                new_owner: new_owner.clone(),
-            },
-        ),
-        Happened::MessageSent(message) => {
-            let data = MessageSentV1 {
-                ordinal: message.ordinal,
-                sender: message.sender.clone(),
-                kind: message.kind,
-                reply_to: message.reply_to,
-                sent_at: message.sent_at,
-                imported_line: message.imported_line,
-            };
-            let body = message.body.readable().cloned().map(|body| MessageBodyV1 {
-                content: body.content,
-                client_id: body.client_id,
-            });
-            clear(MESSAGE_SENT, &data).sealing(&message.sender, body.as_ref())
-        }
-    }
-}
-
-fn write_members(members: &[(UserId, Role)]) -> Vec<MemberV1> {
-    members
-        .iter()
-        .map(|(user, role)| MemberV1 {
-            user: user.clone(),
-            role: *role,
-        })
-        .collect()
 }
 
 fn clear(event_type: &'static str, data: &impl Serialize) -> Written {
@@ -186,50 +105,6 @@ fn read_current(
         body,
     };
     Ok(match event_type {
-        CONVERSATION_CREATED => {
-            let data: ConversationCreatedV1 = shape.data()?;
-            let about = shape.optional_body(|body: GroupInfoV1| GroupInfo {
-                name: body.name,
-                description: body.description,
-                avatar: body.avatar,
-            })?;
-            Event::Conversation(Happened::Created {
-                kind: data.kind,
-                founder: data.founder,
-                owner: data.owner,
-                members: read_members(data.members),
-                about,
-            })
-        }
-        MEMBERS_ADDED => {
-            let data: MembersAddedV1 = shape.data()?;
-            Event::Conversation(Happened::MembersAdded {
-                members: read_members(data.members),
-            })
-        }
-        MEMBER_LEFT => {
-            let data: MemberLeftV1 = shape.data()?;
-            Event::Conversation(Happened::MemberLeft {
-                member: data.member,
-                new_owner: data.new_owner,
-            })
-        }
-        MESSAGE_SENT => {
-            let data: MessageSentV1 = shape.data()?;
-            let body = shape.body(|body: MessageBodyV1| Body {
-                content: body.content,
-                client_id: body.client_id,
-            })?;
-            Event::Conversation(Happened::MessageSent(Message {
-                ordinal: data.ordinal,
-                sender: data.sender,
-                kind: data.kind,
-                body,
-                reply_to: data.reply_to,
-                sent_at: data.sent_at,
-                imported_line: data.imported_line,
-            }))
-        }
         READ_MARKED => {
             let data: ReadMarkedV1 = shape.data()?;
             Event::Read(Read::ReadMarked {
@@ -244,26 +119,9 @@ fn read_current(
                 mark: data.mark,
             })
         }
-        PROFILE_UPDATED => {
-            let data: ProfileUpdatedV1 = shape.data()?;
-            let profile = shape.body(|body: ProfileV1| Profile {
-                name: body.name,
-                avatar: body.avatar,
-            })?;
-            Event::User(UserEvent::ProfileUpdated {
-                user: data.user,
-                profile,
-            })
-        }
-        unknown => return Err(ReadEventError::UnknownType(unknown.to_owned())),
+        of_user if of_user.starts_with(user::PREFIX) => Event::User(user::read(of_user, &shape)?),
+        of_conversation => Event::Conversation(conversation::read(of_conversation, &shape)?),
     })
-}
-
-fn read_members(members: Vec<MemberV1>) -> Vec<(UserId, Role)> {
-    members
-        .into_iter()
-        .map(|member| (member.user, member.role))
-        .collect()
 }
 
 struct Shape<'a> {

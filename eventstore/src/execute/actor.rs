@@ -15,13 +15,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::folded::{self, FoldError, Folded};
-use super::known::{KnownCommands, MOST_OLDER};
+use super::known::{Known, KnownCommands, MOST_OLDER};
 use super::plan::{Plan, Planned};
 use super::registry::Queue;
 use super::turns::{Contention, Turns};
 use super::{Ask, Confirmed, ExecuteError, FIRST_PAUSE, Outcome, Ports, Reply, Request, Shared, rest};
 use crate::envelope::Logged;
-use crate::facts::CommandFact;
+use crate::facts::{Asked, CommandFact, MessageFacts};
 use crate::log::{Append, AppendError, Expected};
 use crate::subject::Stream;
 
@@ -53,7 +53,11 @@ pub(super) struct Actor<A: Logged> {
     /// Whether `folded` was confirmed at the log after everything had arrived that was taken so far.
     confirmed: bool,
     /// Loaded together with `folded`.
-    known: KnownCommands,
+    known: Known,
+    /// The messages that this turn's commands are about, and what the read model knows of them; `None` while
+    /// nothing can be known.
+    asked: Vec<Asked>,
+    looked_up: Option<MessageFacts>,
     turns: Turns,
     saving: Option<JoinHandle<()>>,
 }
@@ -70,7 +74,9 @@ impl<A: Logged> Actor<A> {
             waiting: VecDeque::new(),
             folded: None,
             confirmed: false,
-            known: KnownCommands::default(),
+            known: Known::default(),
+            asked: Vec::new(),
+            looked_up: None,
             turns: Turns::default(),
             saving: None,
         }
@@ -176,6 +182,7 @@ impl<A: Logged> Actor<A> {
     async fn turn_on(&mut self, folded: &mut Folded<A>) -> Result<(), ExecuteError<A::Error>> {
         self.wait_for_projection().await?;
         self.look_up(folded.head).await?;
+        self.look_up_messages(folded.head).await?;
         self.turns.breathe().await;
         let mut contention = Contention::new();
         while !self.attempt(folded).await? {
@@ -203,6 +210,7 @@ impl<A: Logged> Actor<A> {
             planned,
             tags,
             working,
+            changes,
             payload,
         } = plan;
         let Some(payload) = payload else {
@@ -216,8 +224,9 @@ impl<A: Logged> Actor<A> {
                 self.confirmed = true;
                 self.shared.met.raise(self.shard, sequence);
                 self.turns.appended();
+                self.known.changes.insert(sequence, changes);
                 for tag in tags {
-                    self.known.insert(
+                    self.known.commands.insert(
                         tag.id,
                         CommandFact {
                             fingerprint: tag.fingerprint,
@@ -247,7 +256,34 @@ impl<A: Logged> Actor<A> {
     async fn plan(&self, folded: &Folded<A>) -> Result<Plan<A>, ExecuteError<A::Error>> {
         let waiting = self.waiting.iter().take(TURN);
         let requests: Vec<_> = waiting.map(|waiting| &waiting.request).collect();
-        Plan::decide(&self.ports, &self.stream, folded, &self.known, &requests).await
+        let looked_up = self.looked_up.as_ref();
+        let messages = looked_up.map(|known| self.known.changes.now(&self.asked, known));
+        let known = &self.known.commands;
+        Plan::decide(&self.ports, &self.stream, folded, known, messages, &requests).await
+    }
+
+    /// Looks up the messages that commands of this turn are about. Without the read model, only those that
+    /// were sent since it was last seen are known.
+    async fn look_up_messages(&mut self, head: u64) -> Result<(), ExecuteError<A::Error>> {
+        let requests = self.waiting.iter().take(TURN).map(|waiting| &waiting.request);
+        let asked = |request: &Request<A::Command>| {
+            A::message(&request.command).map(|message| (message, request.actor.clone()))
+        };
+        self.asked = requests.filter_map(asked).collect();
+        if self.asked.is_empty() {
+            return Ok(());
+        }
+        let stores = &self.shared.stores;
+        let known = stores.messages(self.shard, &self.stream, &self.asked).await;
+        self.looked_up = known.or_else(|| self.known.changes.without_read_model(&self.asked));
+        let Some(from) = self.looked_up.as_ref().map(|known| known.checkpoint) else {
+            return Ok(());
+        };
+        let known = &mut self.known.changes;
+        if from < known.floor {
+            folded::learn_changes_between(&self.ports, &self.stream, known, from, head).await?;
+        }
+        Ok(())
     }
 
     /// Looks up those named commands that nothing is known of here.
@@ -259,10 +295,10 @@ impl<A: Logged> Actor<A> {
             .filter_map(|waiting| waiting.request.tag);
         let named: Vec<CommandId> = named.map(|tag| tag.id).collect();
         let in_doubt = |known: &KnownCommands| named.iter().any(|id| known.is_in_doubt(*id));
-        if !in_doubt(&self.known) {
+        if !in_doubt(&self.known.commands) {
             return Ok(());
         }
-        if self.known.wants_older()
+        if self.known.commands.wants_older()
             && let Some(all) = self
                 .shared
                 .stores
@@ -270,8 +306,8 @@ impl<A: Logged> Actor<A> {
                 .await
         {
             self.let_go(all.checkpoint, head).await?;
-            self.known.learn_older(all.ids);
-            if !in_doubt(&self.known) {
+            self.known.commands.learn_older(all.ids);
+            if !in_doubt(&self.known.commands) {
                 return Ok(());
             }
         }
@@ -282,17 +318,24 @@ impl<A: Logged> Actor<A> {
         let facts = facts.unwrap_or_default();
         self.let_go(facts.checkpoint, head).await?;
         for (id, fact) in facts.commands {
-            self.known.insert(id, fact);
+            self.known.commands.insert(id, fact);
         }
         Ok(())
     }
 
     /// Knows the commands above a checkpoint that was read together with what the read model knows.
     async fn let_go(&mut self, checkpoint: u64, head: u64) -> Result<(), FoldError> {
-        if checkpoint < self.known.floor {
-            folded::learn_between(&self.ports, &self.stream, &mut self.known, checkpoint, head).await?;
+        if checkpoint < self.known.commands.floor {
+            folded::learn_between(
+                &self.ports,
+                &self.stream,
+                &mut self.known.commands,
+                checkpoint,
+                head,
+            )
+            .await?;
         }
-        self.known.forget(checkpoint);
+        self.known.commands.forget(checkpoint);
         Ok(())
     }
 

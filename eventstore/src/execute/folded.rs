@@ -2,7 +2,8 @@
 
 use domain::{CommitId, Timestamp};
 
-use super::known::KnownCommands;
+use super::changes::KnownChanges;
+use super::known::{Known, KnownCommands};
 use super::patience::Stores;
 use super::{ExecuteError, FIRST_PAUSE, Ports, rest};
 use crate::codec::DecodeError;
@@ -95,13 +96,13 @@ impl<A: Logged> Folded<A> {
         ports: &Ports,
         stores: &Stores,
         stream: &Stream,
-        known: &mut KnownCommands,
+        known: &mut Known,
     ) -> Result<Self, FoldError> {
         let mut folded = match Self::from_snapshot(ports, stores, stream).await? {
             Some(folded) => folded,
             None => Self::empty(),
         };
-        *known = KnownCommands::above(folded.head);
+        *known = Known::above(folded.head);
         folded.catch_up(ports, stream, known).await?;
         Ok(folded)
     }
@@ -147,7 +148,7 @@ impl<A: Logged> Folded<A> {
         &mut self,
         ports: &Ports,
         stream: &Stream,
-        known: &mut KnownCommands,
+        known: &mut Known,
     ) -> Result<Vec<(CommitId, u64)>, FoldError> {
         let head = ports.log.head(stream).await?;
         let mut folded = Vec::new();
@@ -238,6 +239,27 @@ pub(super) async fn learn_between(
         }
         if all_old {
             after = newest_old(ports, stream, after, to, forgotten).await?;
+        }
+    }
+    known.floor = from;
+    Ok(())
+}
+
+/// Reads what changed of messages in a stream's commits above `from`, up to where an actor that has folded
+/// the stream up to `head` knows it.
+pub(super) async fn learn_changes_between(
+    ports: &Ports,
+    stream: &Stream,
+    known: &mut KnownChanges,
+    from: u64,
+    head: u64,
+) -> Result<(), FoldError> {
+    let to = known.floor.min(head);
+    let mut after = from;
+    while after < to {
+        for commit in read_tail(ports, stream, after).await? {
+            after = commit.sequence;
+            known.learn(&commit);
         }
     }
     known.floor = from;

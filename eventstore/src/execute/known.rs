@@ -1,9 +1,11 @@
-//! The named commands that an actor knows to be carried out: those newer than what the read model has.
+//! What an actor knows that is newer than what the read model has: the named commands that were carried
+//! out, and (in `changes`) what became of messages.
 
 use std::collections::{HashMap, VecDeque};
 
 use domain::CommandId;
 
+use super::changes::KnownChanges;
 use crate::envelope::Commit;
 use crate::facts::CommandFact;
 
@@ -13,6 +15,35 @@ const KEPT: usize = 256;
 /// read.
 const LOOK_UPS: u32 = 8;
 pub(super) const MOST_OLDER: u32 = 16_384;
+
+/// Everything that an actor knows beside its state.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) commands: KnownCommands,
+    pub(super) changes: KnownChanges,
+}
+
+impl Known {
+    /// Nothing known yet of the commits above this sequence.
+    pub(super) fn above(floor: u64) -> Self {
+        Self {
+            commands: KnownCommands::above(floor),
+            changes: KnownChanges::above(floor),
+        }
+    }
+
+    /// Takes in a commit.
+    pub(super) fn learn(&mut self, commit: &Commit) {
+        self.commands.learn(commit);
+        self.changes.learn(commit);
+    }
+
+    /// Sheds what a read model that is said to have come this far has too, once it is much.
+    pub(super) fn shed(&mut self, projected: u64) {
+        self.commands.shed(projected);
+        self.changes.shed(projected);
+    }
+}
 
 /// Named commands of one stream in all commits above `floor`.
 #[derive(Debug, Default)]

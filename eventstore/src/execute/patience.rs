@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
+use crate::facts::{Asked, CommandIds, FactStore, Facts, FactsUnavailable, MessageFacts};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::subject::Stream;
 
@@ -60,6 +60,17 @@ impl Stores {
     /// away.
     pub(super) async fn command_ids(&self, shard: u16, stream: &Stream, at_most: u32) -> Option<CommandIds> {
         self.ask_facts(shard, stream, self.facts.command_ids(shard, stream, at_most))
+            .await
+    }
+
+    /// What is known of these messages; `None` while the read model is away.
+    pub(super) async fn messages(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        asked: &[Asked],
+    ) -> Option<MessageFacts> {
+        self.ask_facts(shard, stream, self.facts.message_facts(shard, stream, asked))
             .await
     }
 

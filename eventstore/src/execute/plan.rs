@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use domain::{Aggregate, CommandId, CommitId, Context, Timestamp};
+use domain::conversation::messages::FactChange;
+use domain::{Aggregate, CommandId, CommitId, Context, Ordinal, Timestamp};
 use ulid::Ulid;
 
+use super::changes::Messages;
 use super::folded::Folded;
 use super::known::KnownCommands;
 use super::{ExecuteError, Outcome, Ports, Request};
@@ -41,6 +43,8 @@ pub(super) struct Plan<A: Logged> {
     pub(super) tags: Vec<CommandTag>,
     /// The state after the commit, but for where it will stand.
     pub(super) working: Folded<A>,
+    /// What the commit changes of messages.
+    pub(super) changes: Vec<(Ordinal, FactChange)>,
     /// What to append; `None` when nothing is.
     pub(super) payload: Option<Bytes>,
 }
@@ -52,6 +56,7 @@ impl<A: Logged> Plan<A> {
         stream: &Stream,
         folded: &Folded<A>,
         known: &KnownCommands,
+        mut messages: Option<Messages>,
         requests: &[&Request<A::Command>],
     ) -> Result<Self, ExecuteError<A::Error>> {
         let position = |sequence| ports.log.position(ports.log.shard_of(stream), sequence);
@@ -62,6 +67,7 @@ impl<A: Logged> Plan<A> {
         let mut encoded: Vec<String> = Vec::new();
         let mut bytes = HEADER_BYTES;
         let mut named: HashMap<CommandId, CommandTag> = HashMap::new();
+        let mut changes = Vec::new();
         for request in requests {
             if let Some(tag) = request.tag
                 && let Some(repeat) = repeat(tag, known.get(tag.id), named.get(&tag.id))
@@ -75,9 +81,17 @@ impl<A: Logged> Plan<A> {
                 });
                 continue;
             }
+            let about = A::message(&request.command);
+            if about.is_some() && messages.is_none() {
+                let what = "the message cannot be looked up now".to_owned();
+                planned.push(Planned::Settled(Err(ExecuteError::Unavailable(what))));
+                continue;
+            }
+            let facts = about.zip(messages.as_ref());
             let context = Context {
                 actor: request.actor.clone(),
                 now: time,
+                message: facts.and_then(|(message, known)| known.get(message).cloned()),
             };
             let events = match A::decide(&working.state, &request.command, &context) {
                 Ok(events) if !events.is_empty() => events,
@@ -109,9 +123,15 @@ impl<A: Logged> Plan<A> {
             }
             bytes += size;
             encoded.extend(written);
-            events
-                .iter()
-                .for_each(|event| A::evolve(&mut working.state, event));
+            for event in &events {
+                A::evolve(&mut working.state, event);
+            }
+            for (message, change) in drafts.iter().filter_map(|draft| draft.event.fact_change()) {
+                if let Some(messages) = &mut messages {
+                    messages.apply(message, &change);
+                }
+                changes.push((message, change));
+            }
             working.version += events.len() as u64;
             named.extend(request.tag.map(|tag| (tag.id, tag)));
             planned.push(Planned::Events(events));
@@ -127,6 +147,7 @@ impl<A: Logged> Plan<A> {
             planned,
             tags: named.into_values().collect(),
             working,
+            changes,
             payload,
         })
     }

@@ -123,5 +123,12 @@ impl History {
 }
 
 pub(super) fn text(message: &Message) -> &str {
-    message.body.readable().unwrap().content.as_str()
+    message
+        .body
+        .readable()
+        .unwrap()
+        .content
+        .as_ref()
+        .unwrap()
+        .as_str()
 }

@@ -6,14 +6,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use async_trait::async_trait;
-use domain::{CommandId, TenantId, UserId};
-use eventstore::facts::{CommandFact, CommandIds, FactStore, Facts as Answer, FactsUnavailable};
+use domain::{CommandId, Ordinal, TenantId, UserId, conversation};
+use eventstore::facts::{
+    Asked, CommandFact, CommandIds, FactStore, Facts as Answer, FactsUnavailable, MessageFacts,
+};
 use eventstore::sealing::{KeyId, KeyStore, KeysUnavailable, UserKey};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::{Codec, EventLog, Stream};
 use tokio::sync::watch;
 
-/// Facts of commands, as far as they were projected.
+/// Facts of commands and messages, as far as they were projected.
 #[derive(Default)]
 pub(super) struct Facts {
     /// The checkpoint and what is at or below it, per shard.
@@ -28,6 +30,7 @@ pub(super) struct Facts {
 struct Projected {
     checkpoint: u64,
     commands: HashMap<(Stream, CommandId), CommandFact>,
+    messages: HashMap<(Stream, Ordinal), Option<conversation::Facts>>,
 }
 
 impl Facts {
@@ -48,6 +51,10 @@ impl Facts {
                         sequence: commit.sequence,
                     };
                     projected.commands.insert((commit.stream.clone(), tag.id), fact);
+                }
+                for (message, change) in commit.events.iter().filter_map(|e| e.event.fact_change()) {
+                    let of = (commit.stream.clone(), message);
+                    conversation::Facts::apply(projected.messages.entry(of).or_default(), &change);
                 }
                 projected.checkpoint = commit.sequence;
             }
@@ -122,6 +129,27 @@ impl FactStore for Facts {
         Ok(CommandIds {
             checkpoint: projected.checkpoint,
             ids: (ids.len() <= at_most as usize).then_some(ids),
+        })
+    }
+
+    async fn message_facts(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        asked: &[Asked],
+    ) -> Result<MessageFacts, FactsUnavailable> {
+        self.attend().await?;
+        let shards = self.shards.lock().unwrap();
+        let Some(projected) = shards.get(&shard) else {
+            return Ok(MessageFacts::default());
+        };
+        let known = |(message, _): &Asked| {
+            let facts = projected.messages.get(&(stream.clone(), *message))?;
+            Some((*message, facts.clone()?))
+        };
+        Ok(MessageFacts {
+            checkpoint: projected.checkpoint,
+            messages: asked.iter().filter_map(known).collect(),
         })
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-use domain::conversation::{Command, Conversation, Error, Event, GroupInfo, ImportedLine, reads};
+use domain::conversation::{
+    Body, Command, Conversation, Error, Event, GroupInfo, ImportedLine, MessageKind, reads,
+};
 use domain::permission::Role;
 use domain::testing::user;
 use domain::values::{Content, GroupName};
@@ -271,9 +273,9 @@ pub(super) fn about() -> GroupInfo {
 
 pub(super) fn message(text: &str) -> Command {
     Command::SendMessage {
-        content: Content::parse(text).unwrap(),
+        kind: MessageKind::Text,
+        body: Body::text(Content::parse(text).unwrap(), None),
         reply_to: None,
-        client_id: None,
     }
 }
 

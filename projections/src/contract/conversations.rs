@@ -5,7 +5,7 @@ use domain::permission::Role;
 use domain::testing::user;
 use domain::{ConversationId, TenantId, Timestamp};
 
-use super::{History, Home, at, tenant};
+use super::{History, Home, NOW, at, list as range, tenant};
 use crate::store::ReadModel;
 use crate::view::{ConversationView, ListCursor, MEMBERS_IN_VIEW, MemberView, Profile};
 
@@ -16,7 +16,7 @@ async fn list(
     cursor: Option<ListCursor>,
 ) -> (Vec<ConversationView>, bool) {
     let page = store
-        .conversations(&tenant(), &user(asking), limit, cursor)
+        .conversations(&tenant(), &user(asking), range(limit, cursor), NOW)
         .await
         .unwrap();
     (page.items, page.has_more)
@@ -64,6 +64,10 @@ pub async fn a_group_is_shown_with_everything<H: Home>() {
         created_at: at(2),
         updated_at: at(4),
         activity_at: at(3),
+        role: Role::Admin,
+        is_archived: false,
+        is_muted: false,
+        muted_until: None,
         unread_count: 1,
         member_count: 3,
         members: vec![
@@ -73,7 +77,10 @@ pub async fn a_group_is_shown_with_everything<H: Home>() {
         ],
         last_ordinal: 2,
     };
-    let view = store.conversation(&tenant(), &user("ann"), id).await.unwrap();
+    let view = store
+        .conversation(&tenant(), &user("ann"), id, NOW)
+        .await
+        .unwrap();
     assert_eq!(view.as_ref(), Some(&expected));
     assert_eq!(list(&*store, "ann", 10, None).await, (vec![expected], false));
 }
@@ -86,7 +93,7 @@ pub async fn a_direct_conversation_has_no_name<H: Home>() {
     let id = history.direct("ann", "bob");
     history.settle(&*store).await;
     let view = store
-        .conversation(&tenant(), &user("bob"), id)
+        .conversation(&tenant(), &user("bob"), id, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -195,14 +202,17 @@ pub async fn who_left_sees_nothing_and_who_is_back_sees_all<H: Home>() {
     history.settle(&*store).await;
     assert!(ids(&*store, "bob").await.is_empty());
     assert_eq!(
-        store.conversation(&tenant(), &user("bob"), id).await.unwrap(),
+        store
+            .conversation(&tenant(), &user("bob"), id, NOW)
+            .await
+            .unwrap(),
         None
     );
     let memberships = store.memberships(&tenant(), &user("bob")).await.unwrap();
     assert_eq!(memberships.active().count(), 0);
     assert_eq!(store.members_of(&tenant(), id).await.unwrap(), [user("ann")]);
     let view = store
-        .conversation(&tenant(), &user("ann"), id)
+        .conversation(&tenant(), &user("ann"), id, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -212,7 +222,7 @@ pub async fn who_left_sees_nothing_and_who_is_back_sees_all<H: Home>() {
     history.settle(&*store).await;
     assert_eq!(ids(&*store, "bob").await, [id]);
     let view = store
-        .conversation(&tenant(), &user("bob"), id)
+        .conversation(&tenant(), &user("bob"), id, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -221,7 +231,7 @@ pub async fn who_left_sees_nothing_and_who_is_back_sees_all<H: Home>() {
     let missing = ConversationId::from_bytes([9; 16]);
     assert_eq!(
         store
-            .conversation(&tenant(), &user("bob"), missing)
+            .conversation(&tenant(), &user("bob"), missing, NOW)
             .await
             .unwrap(),
         None
@@ -241,13 +251,16 @@ pub async fn nothing_crosses_from_one_tenant_to_another<H: Home>() {
     let theirs = history.group(2, &["ann"]);
     history.settle(&*store).await;
     assert_eq!(ids(&*store, "ann").await, [id]);
-    assert_eq!(store.conversation(&other, &user("ann"), id).await.unwrap(), None);
+    assert_eq!(
+        store.conversation(&other, &user("ann"), id, NOW).await.unwrap(),
+        None
+    );
     assert!(store.members_of(&other, id).await.unwrap().is_empty());
     let memberships = store.memberships(&other, &user("ann")).await.unwrap();
     assert_eq!(memberships.active().collect::<Vec<_>>(), [theirs]);
     assert!(store.profiles(&other, &[user("ann")]).await.unwrap().is_empty());
     let view = store
-        .conversation(&other, &user("ann"), theirs)
+        .conversation(&other, &user("ann"), theirs, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -296,7 +309,7 @@ pub async fn the_owner_who_leaves_hands_over<H: Home>() {
     history.leave(id, "ann", Some("bob"));
     history.settle(&*store).await;
     let view = store
-        .conversation(&tenant(), &user("bob"), id)
+        .conversation(&tenant(), &user("bob"), id, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -309,7 +322,7 @@ pub async fn the_owner_who_leaves_hands_over<H: Home>() {
     history.happened(id, [Happened::MembersAdded { members: joining }]);
     history.settle(&*store).await;
     let view = store
-        .conversation(&tenant(), &user("cid"), id)
+        .conversation(&tenant(), &user("cid"), id, NOW)
         .await
         .unwrap()
         .unwrap();

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use domain::conversation::reads::Event as Read;
-use domain::conversation::{Body, Event as Happened, GroupInfo, Kind, Message, MessageKind};
+use domain::conversation::{Body, Edit, Event as Happened, GroupInfo, Kind, Message, MessageKind, Reaction};
 use domain::permission::Role;
 use domain::testing::user;
 use domain::user::{Event as UserEvent, Profile};
-use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
+use domain::values::{Avatar, Content, Description, DisplayName, Emoji, GroupName};
 use domain::{CommitId, ConversationId, EventId, MessageId, Ordinal, Private, TenantId, Timestamp};
 use eventstore::consumer::Checkpoint;
 use eventstore::envelope::{CommandTag, Commit, Event, Recorded, Trace};
@@ -16,6 +16,7 @@ use eventstore::subject::Stream;
 
 use crate::intake::take_in;
 use crate::store::ProjectionStore;
+use crate::view::{ListCursor, ListFilter, ListRange};
 
 /// The tenant of a history, unless told otherwise.
 #[must_use]
@@ -33,6 +34,19 @@ pub fn ordinal(number: u64) -> Ordinal {
 #[must_use]
 pub const fn at(sequence: u64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + sequence.cast_signed() * 1_000)
+}
+
+/// When a store is asked, unless told otherwise: long after everything in a [`History`].
+pub const NOW: Timestamp = at(1_000_000);
+
+/// All conversations, a page of so many.
+#[must_use]
+pub const fn list(limit: u32, after: Option<ListCursor>) -> ListRange<'static> {
+    ListRange {
+        limit,
+        after,
+        filter: ListFilter::ALL,
+    }
 }
 
 /// A shard's commits as they come, each a second after the one before.
@@ -180,6 +194,27 @@ impl History {
         }
     }
 
+    /// A message of this type, that says this.
+    pub fn send_body(
+        &mut self,
+        id: ConversationId,
+        sender: &str,
+        kind: MessageKind,
+        body: Body,
+    ) -> MessageId {
+        let message = Message {
+            kind,
+            body: self.private(body),
+            ..self.message(id, sender)
+        };
+        let ordinal = message.ordinal;
+        self.happened(id, [Happened::MessageSent(message)]);
+        MessageId {
+            conversation: id,
+            ordinal,
+        }
+    }
+
     /// Messages of these senders in one commit.
     pub fn send_all(&mut self, id: ConversationId, senders: &[&str]) {
         let messages: Vec<_> = senders.iter().map(|sender| self.message(id, sender)).collect();
@@ -195,10 +230,7 @@ impl History {
             ordinal,
             sender: user(sender),
             kind: MessageKind::Text,
-            body: self.private(Body {
-                content,
-                client_id: None,
-            }),
+            body: self.private(Body::text(content, None)),
             reply_to: Ordinal::new(ordinal.get() - 1),
             sent_at: Timestamp::from_millis(500 + ordinal.get().cast_signed()),
             imported_line: None,
@@ -252,5 +284,52 @@ impl History {
             &Stream::User(self.tenant.clone(), user(id)),
             vec![Event::User(event)],
         );
+    }
+
+    /// The sender writes a message anew; its text is this.
+    pub fn edit(&mut self, message: MessageId, sender: &str, text: &str) -> u64 {
+        let edit = Edit {
+            message: message.ordinal,
+            sender: user(sender),
+            reply_to: None,
+            sent_at: Timestamp::from_millis(0),
+            content: self.private(Content::parse(text).unwrap()),
+        };
+        self.happened(message.conversation, [Happened::MessageEdited(edit)])
+    }
+
+    /// A message is deleted for everyone.
+    pub fn delete(&mut self, message: MessageId, by: &str) -> u64 {
+        let deleted = Happened::MessageDeleted {
+            message: message.ordinal,
+            by: user(by),
+        };
+        self.happened(message.conversation, [deleted])
+    }
+
+    /// A user reacts.
+    pub fn react(&mut self, message: MessageId, id: &str, emoji: &str) -> u64 {
+        let reaction = self.reaction(message, id, emoji);
+        self.happened(message.conversation, [Happened::ReactionAdded(reaction)])
+    }
+
+    /// A user takes a reaction back.
+    pub fn unreact(&mut self, message: MessageId, id: &str, emoji: &str) {
+        let reaction = self.reaction(message, id, emoji);
+        self.happened(message.conversation, [Happened::ReactionRemoved(reaction)]);
+    }
+
+    fn reaction(&self, message: MessageId, id: &str, emoji: &str) -> Reaction {
+        Reaction {
+            message: message.ordinal,
+            user: user(id),
+            emoji: self.private(Emoji::parse(emoji).unwrap()),
+        }
+    }
+
+    /// Something that a user does with the own conversations; answers the sequence.
+    pub fn keeps(&mut self, id: &str, event: UserEvent) -> u64 {
+        let stream = Stream::User(self.tenant.clone(), user(id));
+        self.commit(&stream, vec![Event::User(event)])
     }
 }

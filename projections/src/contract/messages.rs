@@ -4,9 +4,9 @@ use domain::conversation::MessageKind;
 use domain::testing::user;
 use domain::{ConversationId, MessageId, TenantId, Timestamp};
 
-use super::{History, Home, at, ordinal, tenant};
+use super::{History, Home, NOW, at, ordinal, tenant};
 use crate::store::ReadModel;
-use crate::view::{MessagePage, MessageRange, MessageView};
+use crate::view::{AnsweredView, MessagePage, MessageRange, MessageView};
 
 fn range(limit: u32, before: Option<u64>, after: Option<u64>) -> MessageRange {
     MessageRange {
@@ -69,6 +69,17 @@ pub async fn the_newest_page_is_the_default<H: Home>() {
         reply_to: Some(ordinal(3)),
         sent_at: Timestamp::from_millis(504),
         recorded_at: at(3),
+        edited_at: None,
+        deleted_at: None,
+        attachments: Vec::new(),
+        card: None,
+        answered: Some(AnsweredView {
+            sender: user("bob"),
+            kind: MessageKind::Text,
+            content: Some("bob says 3".to_owned()),
+            is_deleted: false,
+        }),
+        reactions: Vec::new(),
     };
     assert_eq!(
         newest,
@@ -206,7 +217,7 @@ pub async fn what_was_erased_is_gone_and_the_rest_stays<H: Home>() {
     history.send(id, "ann");
     history.settle(&*store).await;
     let view = store
-        .conversation(&tenant(), &user("bob"), id)
+        .conversation(&tenant(), &user("bob"), id, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -235,7 +246,7 @@ pub async fn what_was_erased_is_gone_and_the_rest_stays<H: Home>() {
     history.send(id, "ann");
     history.settle(&*store).await;
     let view = store
-        .conversation(&tenant(), &user("bob"), id)
+        .conversation(&tenant(), &user("bob"), id, NOW)
         .await
         .unwrap()
         .unwrap();

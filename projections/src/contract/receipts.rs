@@ -3,14 +3,18 @@
 use domain::testing::user;
 use domain::{ConversationId, MessageId, TenantId};
 
-use super::{History, Home, at, ordinal, tenant};
+use super::{History, Home, NOW, at, ordinal, tenant};
 use crate::store::ReadModel;
 use crate::view::Receipt;
 
 async fn unread(store: &dyn ReadModel, asking: &str, id: ConversationId) -> u64 {
     let (tenant, asking) = (tenant(), user(asking));
     let unread = store.unread(&tenant, &asking, id).await.unwrap().unwrap();
-    let view = store.conversation(&tenant, &asking, id).await.unwrap().unwrap();
+    let view = store
+        .conversation(&tenant, &asking, id, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(view.unread_count, unread, "the view says the same");
     unread
 }
@@ -114,7 +118,7 @@ pub async fn receipts_say_since_when<H: Home>() {
     );
     assert!(read_by(&*store, "ann", id, 5).await.is_empty());
     let view = store
-        .conversation(&tenant(), &user("ann"), id)
+        .conversation(&tenant(), &user("ann"), id, NOW)
         .await
         .unwrap()
         .unwrap();
@@ -139,7 +143,7 @@ pub async fn receipts_never_go_back<H: Home>() {
     history.settle(&*store).await;
     assert_eq!(read_by(&*store, "ann", id, 2).await, [(user("bob"), at(read))]);
     let view = store
-        .conversation(&tenant(), &user("ann"), id)
+        .conversation(&tenant(), &user("ann"), id, NOW)
         .await
         .unwrap()
         .unwrap();

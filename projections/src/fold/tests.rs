@@ -17,6 +17,8 @@ fn kept(changes: Changes) -> Rows {
     Rows {
         conversations: changes.conversations,
         members: changes.members,
+        messages: changes.messages,
+        ..Rows::default()
     }
 }
 
@@ -24,27 +26,65 @@ fn refused(rows: Rows, history: &mut History) -> FoldError {
     fold(rows, std::mem::take(&mut history.pending), at(0)).unwrap_err()
 }
 
-#[test]
-fn a_message_touches_its_sender_and_nobody_else() {
-    let names: Vec<_> = (0..1000).map(|number| format!("user{number}")).collect();
+/// How many rows are written for each of these in a group of this size: a message, a read, a reaction, an edit
+/// and a deletion.
+fn rows_written(size: usize) -> Vec<usize> {
+    let names: Vec<_> = (0..size).map(|number| format!("user{number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let mut history = History::default();
     let id = history.group(1, &names);
     let mut rows = kept(fold_all(&mut history));
-    history.send(id, names[7]);
-    let keys = keys(&history.pending);
-    assert_eq!(keys.conversations, [(id, [user(names[7])].into())].into());
-    rows.members
-        .retain(|member| keys.conversations[&id].contains(&member.user));
-    let changes = fold(rows, history.pending, at(0)).unwrap();
-    let written = [
-        changes.conversations.len(),
-        changes.members.len(),
-        changes.marks.len(),
-        changes.messages.len(),
-        changes.read_moves.len() + changes.users.len() + changes.commands.len(),
-    ];
-    assert_eq!(written, [1, 0, 1, 1, 0]);
+    let mut counts = Vec::new();
+    let mut message = None;
+    for step in 0..5 {
+        match (step, message) {
+            (0, _) => message = Some(history.send(id, names[7])),
+            (1, _) => drop(history.read(id, names[3], 1)),
+            (2, Some(message)) => drop(history.react(message, names[5], "👍")),
+            (3, Some(message)) => drop(history.edit(message, names[7], "anew")),
+            (_, Some(message)) => drop(history.delete(message, names[7])),
+            (_, None) => unreachable!("it is sent first"),
+        }
+        let keys = keys(&history.pending);
+        let asked = Rows {
+            conversations: rows.conversations.clone(),
+            members: rows
+                .members
+                .iter()
+                .filter(|m| keys.conversations[&id].contains(&m.user))
+                .cloned()
+                .collect(),
+            messages: rows
+                .messages
+                .iter()
+                .filter(|m| keys.messages.contains(&m.id()))
+                .cloned()
+                .collect(),
+            settings: Vec::new(),
+        };
+        let changes = fold(asked, std::mem::take(&mut history.pending), at(0)).unwrap();
+        assert!(changes.users.is_empty() && changes.commands.is_empty());
+        counts.push(
+            changes.conversations.len()
+                + changes.members.len()
+                + changes.marks.len()
+                + changes.messages.len()
+                + changes.changed_messages.len()
+                + changes.versions.len()
+                + changes.purged.len()
+                + changes.reactions.len()
+                + changes.read_moves.len(),
+        );
+        rows.messages.extend(changes.messages);
+    }
+    counts
+}
+
+#[test]
+fn what_is_written_does_not_grow_with_the_group() {
+    let small = rows_written(10);
+    assert_eq!(small, [3, 2, 1, 2, 2]);
+    assert_eq!(rows_written(10_000), small);
 }
 
 #[test]

@@ -45,6 +45,11 @@ impl<'r, R: Cells<'r>> Columns<R> {
         index
     }
 
+    /// Passes over so many columns.
+    pub(super) const fn skip(&mut self, columns: usize) {
+        self.next += columns;
+    }
+
     /// An id of ours.
     pub(super) fn id<T>(&mut self, from_bytes: impl FnOnce([u8; 16]) -> T) -> Result<T, StoreError> {
         self.optional_id(from_bytes)?

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
-use eventstore::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
+use eventstore::facts::{Asked, CommandIds, FactStore, Facts, FactsUnavailable, MessageFacts};
 use eventstore::postgres::{ConfigError, Database, is_damage, reason, warm};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
@@ -28,8 +28,9 @@ use self::presence::Presence;
 use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 use crate::fold::{Keys, Rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, MembershipChanges, Memberships, MessagePage,
-    MessageRange, MessageView, Profile, Receipt,
+    ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
+    MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
+    ReactionView, Receipt, VersionView,
 };
 
 mod column;
@@ -278,10 +279,10 @@ impl ReadModel for PostgresReadModel {
         &self,
         tenant: &TenantId,
         user: &UserId,
-        limit: u32,
-        cursor: Option<ListCursor>,
+        page: ListRange<'_>,
+        now: Timestamp,
     ) -> Result<ConversationPage, StoreError> {
-        self.read(async |connection| read::conversations(connection, (tenant, user), limit, cursor).await)
+        self.read(async |connection| read::conversations(connection, (tenant, user), page, now).await)
             .await
     }
 
@@ -290,8 +291,86 @@ impl ReadModel for PostgresReadModel {
         tenant: &TenantId,
         user: &UserId,
         id: ConversationId,
+        now: Timestamp,
     ) -> Result<Option<ConversationView>, StoreError> {
-        self.read(async |connection| read::conversation(connection, (tenant, user), id).await)
+        self.read(async |connection| read::conversation(connection, (tenant, user), id, now).await)
+            .await
+    }
+
+    async fn conversation_stats(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<ConversationStats, StoreError> {
+        self.read(async |connection| read::conversation_stats(connection, (tenant, user), now).await)
+            .await
+    }
+
+    async fn member_page(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Option<MemberPage>, StoreError> {
+        self.read(async |connection| {
+            read::member_page(connection, (tenant, user), conversation, (from, limit)).await
+        })
+        .await
+    }
+
+    async fn members_named(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        names: &[UserId],
+    ) -> Result<Vec<MemberView>, StoreError> {
+        self.read(async |connection| {
+            read::members_named(connection, (tenant, user), conversation, names).await
+        })
+        .await
+    }
+
+    async fn message_versions(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Option<Vec<VersionView>>, StoreError> {
+        self.read(async |connection| read::message_versions(connection, (tenant, user), message).await)
+            .await
+    }
+
+    async fn is_hidden(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<bool, StoreError> {
+        self.read(async |connection| read::is_hidden(connection, (tenant, user), message).await)
+            .await
+    }
+
+    async fn message_reactions(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Vec<ReactionView>, StoreError> {
+        self.read(async |connection| read::message_reactions(connection, (tenant, user), message).await)
+            .await
+    }
+
+    async fn message_stats(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+    ) -> Result<Vec<MessageTally>, StoreError> {
+        self.read(async |connection| read::message_stats(connection, (tenant, user), conversation).await)
             .await
     }
 
@@ -390,6 +469,17 @@ impl FactStore for PostgresReadModel {
         self.read(async |connection| facts::facts(connection, shard, stream, commands).await)
             .await
             .map_err(|error: StoreError| FactsUnavailable(error.to_string()))
+    }
+
+    async fn message_facts(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        asked: &[Asked],
+    ) -> Result<MessageFacts, FactsUnavailable> {
+        self.read(async |connection| facts::messages(connection, shard, stream, asked).await)
+            .await
+            .map_err(|error| FactsUnavailable(error.to_string()))
     }
 
     async fn command_ids(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::conversation::reads::Marks;
-use domain::{CommandId, CommitId, ConversationId, Fingerprint, MessageId, TenantId, UserId};
+use domain::{CommandId, CommitId, ConversationId, Fingerprint, TenantId, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{CommandFact, CommandIds, Facts};
 use eventstore::snapshot::Snapshot;
@@ -13,10 +13,15 @@ use super::StoreError;
 use super::column::{Cells, Columns, damaged};
 use crate::conversations::ConversationRow;
 use crate::members::MemberRow;
+use crate::users::SettingsRow;
 use crate::view::{
-    ConversationView, MemberView, Membership, MembershipChange, MembershipChanges, Memberships, MessagePage,
-    MessageRange, MessageView, Profile, Receipt,
+    ConversationStats, ConversationView, MemberPage, MemberView, Membership, MembershipChange,
+    MembershipChanges, Memberships, Profile, Receipt,
 };
+
+mod messages;
+
+pub(super) use messages::{message_facts, message_page, message_row, messages, reaction, tally, versions};
 
 type Read<T> = Result<T, StoreError>;
 
@@ -73,7 +78,7 @@ pub(super) fn member<'r>(row: impl Cells<'r>) -> Read<MemberRow> {
 
 pub(super) fn view<'r>(row: impl Cells<'r>) -> Read<ConversationView> {
     let mut columns = Columns::of(row);
-    Ok(ConversationView {
+    let mut view = ConversationView {
         id: columns.id(ConversationId::from_bytes)?,
         kind: columns.kind()?,
         name: columns.optional_text()?,
@@ -87,9 +92,16 @@ pub(super) fn view<'r>(row: impl Cells<'r>) -> Read<ConversationView> {
         member_count: columns.number()?,
         last_message: columns.optional_text()?,
         last_message_at: columns.optional_time()?,
+        role: columns.role()?,
+        is_archived: columns.flag()?,
+        is_muted: columns.flag()?,
+        muted_until: columns.optional_time()?,
         unread_count: columns.number()?,
         members: Vec::new(),
-    })
+    };
+    // What is over is not told.
+    view.muted_until = view.muted_until.filter(|_| view.is_muted);
+    Ok(view)
 }
 
 /// Hands each view the members of it.
@@ -101,15 +113,11 @@ pub(super) fn with_members<'r>(
     for row in rows {
         let mut columns = Columns::of(row);
         let id = columns.id(ConversationId::from_bytes)?;
-        members.entry(id).or_default().push(MemberView {
-            user_id: columns.parsed(UserId::parse)?,
-            role: columns.role()?,
-            joined_at: columns.time()?,
-            last_read_at: columns.optional_time()?,
-            is_active: columns.flag()?,
-            name: columns.optional_text()?,
-            avatar: columns.optional_text()?,
-        });
+        let user = columns.parsed(UserId::parse)?;
+        members
+            .entry(id)
+            .or_default()
+            .push(member_view(user, &mut columns)?);
     }
     for view in &mut views {
         view.members = members.remove(&view.id).unwrap_or_default();
@@ -117,54 +125,72 @@ pub(super) fn with_members<'r>(
     Ok(views)
 }
 
-/// The message of a row; `None` when the row only says that there is none.
-fn message<'r>(row: impl Cells<'r>) -> Read<Option<MessageView>> {
-    let mut columns = Columns::of(row);
-    let Some(conversation) = columns.optional_id(ConversationId::from_bytes)? else {
-        return Ok(None);
-    };
-    let ordinal = columns
-        .optional_ordinal()?
-        .ok_or_else(|| damaged("a message without an ordinal"))?;
-    Ok(Some(MessageView {
-        id: MessageId {
-            conversation,
-            ordinal,
-        },
-        sender: columns.parsed(UserId::parse)?,
-        kind: columns.message_kind()?,
-        content: columns.optional_text()?,
-        reply_to: columns.optional_ordinal()?,
-        sent_at: columns.time()?,
-        recorded_at: columns.time()?,
-    }))
+/// What follows a member's id in a row.
+fn member_view<'r>(user_id: UserId, columns: &mut Columns<impl Cells<'r>>) -> Read<MemberView> {
+    Ok(MemberView {
+        user_id,
+        role: columns.role()?,
+        joined_at: columns.time()?,
+        last_read_at: columns.optional_time()?,
+        is_active: columns.flag()?,
+        name: columns.optional_text()?,
+        avatar: columns.optional_text()?,
+    })
 }
 
-pub(super) fn messages<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Vec<MessageView>> {
-    rows.into_iter()
-        .filter_map(|row| message(row).transpose())
-        .collect()
-}
-
-/// A page of what was asked for: one row more than its limit was fetched. No row at all is no conversation.
-pub(super) fn message_page<'r, C: Cells<'r>>(
+/// Members with their standings, one more than the page has; no row at all is no conversation.
+pub(super) fn member_page<'r, C: Cells<'r>>(
     rows: impl ExactSizeIterator<Item = C>,
-    range: MessageRange,
-) -> Read<Option<MessagePage>> {
+    limit: u32,
+) -> Read<Option<MemberPage>> {
     if rows.len() == 0 {
         return Ok(None);
     }
-    let mut items = messages(rows)?;
-    items.sort_unstable_by_key(|item| item.id);
-    // The one beyond the limit is the farthest from what was asked for: the newest after, the oldest before.
-    if range.after.is_none() {
-        items.reverse();
+    let mut page = MemberPage::default();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        // One row without a member says that none follow.
+        let Some(user) = columns.optional_user()? else {
+            break;
+        };
+        let member = member_view(user, &mut columns)?;
+        let standing = columns.number()?;
+        if page.items.len() == limit as usize {
+            page.next = Some(standing);
+        } else {
+            page.items.push(member);
+        }
     }
-    let has_more = cut(&mut items, range.limit);
-    if range.after.is_none() {
-        items.reverse();
-    }
-    Ok(Some(MessagePage { items, has_more }))
+    Ok(Some(page))
+}
+
+pub(super) fn named_member<'r>(row: impl Cells<'r>) -> Read<MemberView> {
+    let mut columns = Columns::of(row);
+    let user = columns.parsed(UserId::parse)?;
+    member_view(user, &mut columns)
+}
+
+pub(super) fn conversation_stats<'r>(row: impl Cells<'r>) -> Read<ConversationStats> {
+    let mut columns = Columns::of(row);
+    Ok(ConversationStats {
+        total: columns.number()?,
+        direct: columns.number()?,
+        archived: columns.number()?,
+        muted: columns.number()?,
+        unread_conversations: columns.number()?,
+        unread_messages: columns.number()?,
+    })
+}
+
+pub(super) fn settings<'r>(row: impl Cells<'r>) -> Read<SettingsRow> {
+    let mut columns = Columns::of(row);
+    let (tenant, user) = (columns.parsed(TenantId::parse)?, columns.parsed(UserId::parse)?);
+    Ok(SettingsRow {
+        key: (tenant, user, columns.id(ConversationId::from_bytes)?),
+        archived_at: columns.optional_time()?,
+        is_muted: columns.flag()?,
+        muted_until: columns.optional_time()?,
+    })
 }
 
 pub(super) fn memberships<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Memberships> {

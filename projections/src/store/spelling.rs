@@ -1,6 +1,7 @@
-//! How enums are spelled in a database: as on the wire.
+//! How enums are spelled in a database: as on the wire. And names, as they are searched for.
 
 use domain::conversation::{Kind, MessageKind};
+use domain::folding::fold;
 use domain::permission::Role;
 
 use super::StoreError;
@@ -38,10 +39,12 @@ pub(super) fn role(text: &str) -> Result<Role, StoreError> {
 }
 
 pub(super) fn message_kind(text: &str) -> Result<MessageKind, StoreError> {
-    match text {
-        "TEXT" => Ok(MessageKind::Text),
-        _ => Err(StoreError::Damaged("an unknown type of message".to_owned())),
-    }
+    MessageKind::parse(text).ok_or_else(|| StoreError::Damaged("an unknown type of message".to_owned()))
+}
+
+/// A name, or a part of one, as it is searched for: in lower case, without diacritics.
+pub(super) fn folded(name: &str) -> String {
+    fold(&name.to_lowercase())
 }
 
 #[cfg(test)]
@@ -56,10 +59,9 @@ mod tests {
         for one in [Role::Member, Role::Moderator, Role::Admin] {
             assert_eq!(role(role_text(one)).unwrap(), one);
         }
-        assert_eq!(
-            message_kind(MessageKind::Text.as_str()).unwrap(),
-            MessageKind::Text
-        );
+        for one in MessageKind::ALL {
+            assert_eq!(message_kind(one.as_str()).unwrap(), one);
+        }
         assert!(kind("group").is_err() && role("").is_err() && message_kind("text").is_err());
     }
 }

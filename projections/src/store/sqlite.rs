@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
-use eventstore::facts::{CommandIds, FactStore, Facts, FactsUnavailable};
+use eventstore::facts::{Asked, CommandIds, FactStore, Facts, FactsUnavailable, MessageFacts};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
 use eventstore::subject::Stream;
 use sqlx::Sqlite;
@@ -21,8 +21,9 @@ use self::generation::Generation;
 use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 use crate::fold::{Keys, Rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, MembershipChanges, Memberships, MessagePage,
-    MessageRange, MessageView, Profile, Receipt,
+    ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
+    MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
+    ReactionView, Receipt, VersionView,
 };
 
 mod active;
@@ -161,16 +162,10 @@ impl ReadModel for SqliteReadModel {
         &self,
         tenant: &TenantId,
         user: &UserId,
-        limit: u32,
-        cursor: Option<ListCursor>,
+        page: ListRange<'_>,
+        now: Timestamp,
     ) -> Result<ConversationPage, StoreError> {
-        read::conversations(
-            &mut self.reader().await?.connection,
-            (tenant, user),
-            limit,
-            cursor,
-        )
-        .await
+        read::conversations(&mut self.reader().await?.connection, (tenant, user), page, now).await
     }
 
     async fn conversation(
@@ -178,8 +173,87 @@ impl ReadModel for SqliteReadModel {
         tenant: &TenantId,
         user: &UserId,
         id: ConversationId,
+        now: Timestamp,
     ) -> Result<Option<ConversationView>, StoreError> {
-        read::conversation(&mut self.reader().await?.connection, (tenant, user), id).await
+        read::conversation(&mut self.reader().await?.connection, (tenant, user), id, now).await
+    }
+
+    async fn conversation_stats(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<ConversationStats, StoreError> {
+        read::conversation_stats(&mut self.reader().await?.connection, (tenant, user), now).await
+    }
+
+    async fn member_page(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Option<MemberPage>, StoreError> {
+        read::member_page(
+            &mut self.reader().await?.connection,
+            (tenant, user),
+            conversation,
+            (from, limit),
+        )
+        .await
+    }
+
+    async fn members_named(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+        names: &[UserId],
+    ) -> Result<Vec<MemberView>, StoreError> {
+        read::members_named(
+            &mut self.reader().await?.connection,
+            (tenant, user),
+            conversation,
+            names,
+        )
+        .await
+    }
+
+    async fn message_versions(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Option<Vec<VersionView>>, StoreError> {
+        read::message_versions(&mut self.reader().await?.connection, (tenant, user), message).await
+    }
+
+    async fn is_hidden(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<bool, StoreError> {
+        read::is_hidden(&mut self.reader().await?.connection, (tenant, user), message).await
+    }
+
+    async fn message_reactions(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<Vec<ReactionView>, StoreError> {
+        read::message_reactions(&mut self.reader().await?.connection, (tenant, user), message).await
+    }
+
+    async fn message_stats(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        conversation: ConversationId,
+    ) -> Result<Vec<MessageTally>, StoreError> {
+        read::message_stats(&mut self.reader().await?.connection, (tenant, user), conversation).await
     }
 
     async fn messages(
@@ -283,6 +357,19 @@ impl FactStore for SqliteReadModel {
         let away = |error: StoreError| FactsUnavailable(error.to_string());
         let mut reader = self.reader().await.map_err(away)?;
         facts::facts(&mut reader.connection, shard, stream, commands)
+            .await
+            .map_err(away)
+    }
+
+    async fn message_facts(
+        &self,
+        shard: u16,
+        stream: &Stream,
+        asked: &[Asked],
+    ) -> Result<MessageFacts, FactsUnavailable> {
+        let away = |error: StoreError| FactsUnavailable(error.to_string());
+        let mut reader = self.reader().await.map_err(away)?;
+        facts::messages(&mut reader.connection, shard, stream, asked)
             .await
             .map_err(away)
     }

@@ -46,10 +46,10 @@ pub(crate) async fn an_erased_user_has_no_words_left_and_everything_else_stays<H
     let words = [
         "'ann says 2'",
         "'ann says 3'",
-        "'Ann'",
-        "'https://example.org/ann.png'",
+        "'Ann' 'https://example.org/ann.png' 'ann'",
         // The first group is hers, and so are the words about it.
         "'group 1' 'what it is about' 'https://example.org/group.png'",
+        "'group 1'",
     ];
     for word in words {
         assert!(expected.contains(word), "{word}");

@@ -1,14 +1,16 @@
 //! Whatever happens, in whatever batches: unread and receipts are what a count over all events gives,
 //! and the tables are the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::conversation::Event as Happened;
 use domain::conversation::reads::Marks;
 use domain::testing::user;
+use domain::user::Event as Keeps;
 use domain::{ConversationId, MessageId, Timestamp, UserId};
 use eventstore::envelope::{Commit, Event};
-use projections::contract::{History, Home, ordinal, tenant};
+use eventstore::subject::Stream;
+use projections::contract::{History, Home, NOW, ordinal, tenant};
 use projections::{ReadModel, Receipt};
 use proptest::prelude::*;
 
@@ -25,6 +27,11 @@ enum Step {
     Unread(usize, u64),
     Leave(usize),
     Join(usize),
+    /// Of all messages there are, so many thousandths.
+    Delete(u64),
+    Edit(u64),
+    Hide(usize, u64),
+    React(usize, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -34,8 +41,19 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (who.clone(), 0..=1000_u64).prop_map(|(who, part)| Step::Read(who, part)),
         2 => (who.clone(), 0..=1000_u64).prop_map(|(who, part)| Step::Unread(who, part)),
         1 => who.clone().prop_map(Step::Leave),
-        1 => who.prop_map(Step::Join),
+        1 => who.clone().prop_map(Step::Join),
+        1 => (0..=1000_u64).prop_map(Step::Delete),
+        1 => (0..=1000_u64).prop_map(Step::Edit),
+        1 => (who.clone(), 0..=1000_u64).prop_map(|(who, part)| Step::Hide(who, part)),
+        2 => (who, 0..=1000_u64).prop_map(|(who, part)| Step::React(who, part)),
     ]
+}
+
+fn in_(conversation: ConversationId, number: u64) -> MessageId {
+    MessageId {
+        conversation,
+        ordinal: ordinal(number),
+    }
 }
 
 /// What the domain would have let happen of these steps. Marks of someone who just left may still come.
@@ -45,6 +63,7 @@ fn history_of(steps: &[Step]) -> (History, ConversationId) {
     let mut active: Vec<_> = (0..NAMES.len()).map(|who| who < FOUNDERS).collect();
     let mut known = active.clone();
     let mut last = 0;
+    let (mut deleted, mut reactions) = (BTreeSet::new(), BTreeSet::new());
     for step in steps {
         match step {
             Step::Send(senders) => {
@@ -72,6 +91,31 @@ fn history_of(steps: &[Step]) -> (History, ConversationId) {
                 (active[*who], known[*who]) = (true, true);
                 history.join(id, &[NAMES[*who]]);
             }
+            Step::Delete(part) | Step::Edit(part) | Step::React(_, part) if last > 0 => {
+                let message = in_(id, (last * part / 1000).max(1));
+                if deleted.contains(&message) {
+                    continue;
+                }
+                match step {
+                    Step::Delete(_) => {
+                        deleted.insert(message);
+                        history.delete(message, NAMES[0]);
+                    }
+                    Step::Edit(_) => drop(history.edit(message, NAMES[0], "anew")),
+                    Step::React(who, _) if reactions.insert((message, *who)) => {
+                        history.react(message, NAMES[*who], "👍");
+                    }
+                    Step::React(who, _) => {
+                        reactions.remove(&(message, *who));
+                        history.unreact(message, NAMES[*who], "👍");
+                    }
+                    _ => {}
+                }
+            }
+            Step::Hide(who, part) if known[*who] && last > 0 => {
+                let message = in_(id, (last * part / 1000).max(1));
+                history.keeps(NAMES[*who], Keeps::Hidden(message));
+            }
             _ => {}
         }
     }
@@ -83,6 +127,8 @@ fn history_of(steps: &[Step]) -> (History, ConversationId) {
 struct Counted {
     senders: Vec<UserId>,
     members: BTreeMap<UserId, CountedMember>,
+    deleted: BTreeSet<u64>,
+    hidden: BTreeSet<(UserId, u64)>,
 }
 
 #[derive(Default)]
@@ -129,18 +175,32 @@ impl Counted {
                     member.marks.apply(event);
                     member.moved(commit.time);
                 }
-                Event::User(_) => {}
+                Event::Conversation(Happened::MessageDeleted { message, .. }) => {
+                    self.deleted.insert(message.get());
+                }
+                Event::User(Keeps::Hidden(message)) => {
+                    let Stream::User(_, user) = &commit.stream else {
+                        panic!("not a user's")
+                    };
+                    self.hidden.insert((user.clone(), message.ordinal.get()));
+                }
+                Event::Conversation(_) | Event::User(_) => {}
             }
         }
     }
 
     fn unread(&self, user: &UserId) -> Option<u64> {
         let member = self.members.get(user).filter(|member| member.is_active)?;
-        let after = self
-            .senders
-            .iter()
-            .skip(usize::try_from(member.marks.read).unwrap());
-        Some(after.filter(|sender| *sender != user).count() as u64)
+        let after = (1..)
+            .zip(&self.senders)
+            .filter(|(number, _)| *number > member.marks.read);
+        let counts =
+            |number: &u64| !self.deleted.contains(number) && !self.hidden.contains(&(user.clone(), *number));
+        Some(
+            after
+                .filter(|(number, sender)| *sender != user && counts(number))
+                .count() as u64,
+        )
     }
 
     fn read_by(&self, number: u64) -> Vec<Receipt> {
@@ -159,7 +219,7 @@ async fn agrees(store: &impl ReadModel, counted: &Counted, id: ConversationId) {
     for name in NAMES {
         let unread = store.unread(&tenant(), &user(name), id).await.unwrap();
         assert_eq!(unread, counted.unread(&user(name)), "unread of {name}");
-        let view = store.conversation(&tenant(), &user(name), id).await.unwrap();
+        let view = store.conversation(&tenant(), &user(name), id, NOW).await.unwrap();
         assert_eq!(
             view.map(|view| view.unread_count),
             unread,

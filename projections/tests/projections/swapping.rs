@@ -10,7 +10,7 @@ use eventstore::facts::FactStore;
 use eventstore::log::EventLog;
 use eventstore::progress::Progress;
 use eventstore::subject::Stream;
-use projections::contract::{History, Home, ordinal, tenant};
+use projections::contract::{History, Home, NOW, list as range, ordinal, tenant};
 use projections::view::MessageRange;
 use projections::{ProjectionStore, ReadModel, rebuild};
 
@@ -96,10 +96,17 @@ async fn ask(
         assert!(memberships.checkpoints[0].sequence >= facts.checkpoint);
         seen = memberships.checkpoints[0].sequence;
         assert!(store.checkpoint(0).await.unwrap().unwrap().sequence >= seen);
-        let page = store.conversations(&tenant, &ann, 10, None).await.unwrap();
+        let page = store
+            .conversations(&tenant, &ann, range(10, None), NOW)
+            .await
+            .unwrap();
         assert_eq!(page.items.len(), ids.len());
         assert!(page.items.iter().all(|item| item.members.len() == 2));
-        let view = store.conversation(&tenant, &ann, ids[0]).await.unwrap().unwrap();
+        let view = store
+            .conversation(&tenant, &ann, ids[0], NOW)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(view.last_ordinal >= newest);
         newest = view.last_ordinal;
         let messages = store

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use domain::conversation::{Body, Event as Happened, Message, MessageKind};
+use domain::conversation::{Body, Edit, Event as Happened, Message, MessageKind};
 use domain::values::Content;
 use domain::{CommitId, ConversationId, EventId, MessageId, Ordinal, Private, TenantId, Timestamp, UserId};
 use eventstore::envelope::{Recorded, Trace};
@@ -22,10 +22,7 @@ fn conversation() -> ConversationId {
 /// The commit at a sequence, which sends the message of that ordinal.
 fn commit(sequence: u64, body: Private<&str>) -> Commit {
     let body = match body {
-        Private::Readable(text) => Private::Readable(Body {
-            content: Content::parse(text).unwrap(),
-            client_id: None,
-        }),
+        Private::Readable(text) => Private::Readable(Body::text(Content::parse(text).unwrap(), None)),
         Private::Erased => Private::Erased,
     };
     let message = Message {
@@ -37,6 +34,11 @@ fn commit(sequence: u64, body: Private<&str>) -> Commit {
         sent_at: Timestamp::from_millis(0),
         imported_line: None,
     };
+    happened(sequence, Happened::MessageSent(message))
+}
+
+/// The commit at a sequence, of this one event.
+fn happened(sequence: u64, event: Happened) -> Commit {
     Commit {
         id: CommitId::from_bytes(u128::from(sequence).to_be_bytes()),
         shard: 0,
@@ -49,7 +51,7 @@ fn commit(sequence: u64, body: Private<&str>) -> Commit {
             actor: None,
             command: None,
             trace: Trace::default(),
-            event: Event::Conversation(Happened::MessageSent(message)),
+            event: Event::Conversation(event),
         }],
     }
 }
@@ -118,6 +120,48 @@ fn taking_in_the_same_commits_again_changes_nothing() {
     opened.commit();
     assert_eq!(found(&opened.index), [4, 3, 2, 1]);
     assert_eq!(opened.index.messages(), 4);
+}
+
+fn edited(sequence: u64, ordinal: u64, text: &str) -> Commit {
+    let edit = Edit {
+        message: Ordinal::new(ordinal).unwrap(),
+        sender: UserId::parse("ann").unwrap(),
+        reply_to: None,
+        sent_at: Timestamp::from_millis(0),
+        content: Private::Readable(Content::parse(text).unwrap()),
+    };
+    happened(sequence, Happened::MessageEdited(edit))
+}
+
+#[test]
+fn an_edited_message_is_found_by_its_new_text_and_a_deleted_one_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let epoch = Epoch::draw();
+    let mut opened = open(dir.path(), epoch);
+    opened.take([1, 2, 3]);
+    opened.commit();
+    let deleted = Happened::MessageDeleted {
+        message: Ordinal::new(2).unwrap(),
+        by: UserId::parse("ann").unwrap(),
+    };
+    let changes = [
+        edited(4, 1, "another"),
+        happened(5, deleted),
+        edited(6, 3, "word for word"),
+        edited(7, 3, "word again"),
+    ];
+    // Also when they are taken in again, and with what they change.
+    for round in 0..2 {
+        for change in &changes {
+            opened.writer.take(change).unwrap();
+        }
+        opened.commit();
+        assert_eq!(found(&opened.index), [3], "round {round}");
+        assert_eq!(opened.index.messages(), 2);
+        drop(opened);
+        opened = open(dir.path(), epoch);
+        opened.take([1, 2, 3]);
+    }
 }
 
 #[test]

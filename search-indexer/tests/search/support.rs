@@ -302,10 +302,7 @@ impl Chat {
                     ordinal,
                     sender: user(author),
                     kind: MessageKind::Text,
-                    body: Private::Readable(Body {
-                        content: Content::parse(*text).unwrap(),
-                        client_id: None,
-                    }),
+                    body: Private::Readable(Body::text(Content::parse(*text).unwrap(), None)),
                     reply_to: None,
                     sent_at,
                     imported_line: None,

@@ -152,6 +152,7 @@ async fn a_conversation_has_every_field_of_the_reference() {
         "mutedUntil",
         "name",
         "ownerId",
+        "role",
         "type",
         "unreadCount",
         "updatedAt",

@@ -6,10 +6,12 @@
     reason = "what is not there ends the scenario, and the line says which expectation it was"
 )]
 
+mod any_order;
 mod architecture;
 mod bad_frames;
 mod bad_input;
 mod bad_tokens;
+mod changes;
 mod cluster;
 mod cluster_kills;
 mod cluster_own_writes;
@@ -21,12 +23,15 @@ mod delivery;
 mod drain;
 mod edge;
 mod erasure;
+mod groups;
 mod import;
+mod keeping;
 mod kills;
 mod large;
 mod messages;
 mod ordering;
 mod own_writes;
+mod permissions;
 mod repeats;
 mod resuming;
 mod search;

@@ -49,6 +49,7 @@ async fn a_message_has_every_field_of_the_reference() {
     let chat = ann.direct("bob").await.id;
     let sent: Value = ann.post_message(&chat, "hello").send().await.expect(201).json();
     let expected = [
+        "attachments",
         "content",
         "conversationId",
         "createdAt",
@@ -60,6 +61,7 @@ async fn a_message_has_every_field_of_the_reference() {
         "isDeleted",
         "isEdited",
         "ordinal",
+        "reactions",
         "replyToId",
         "type",
         "updatedAt",

@@ -1,11 +1,12 @@
 //! What the executor asks: which commands were carried out, and snapshots of streams.
 
-use domain::CommandId;
-use eventstore::facts::{CommandIds, Facts};
+use domain::{CommandId, UserId};
+use eventstore::facts::{Asked, CommandIds, Facts, MessageFacts};
 use eventstore::snapshot::Snapshot;
 use eventstore::subject::Stream;
 use sqlx::PgConnection;
 
+use super::column::{column, numbers};
 use super::{sql, store_error};
 use crate::store::column::integer;
 use crate::store::{StoreError, rows};
@@ -41,6 +42,26 @@ pub(super) async fn command_ids(
         .await
         .map_err(store_error)?;
     rows::command_ids(&rows, at_most)
+}
+
+pub(super) async fn messages(
+    connection: &mut PgConnection,
+    shard: u16,
+    stream: &Stream,
+    asked: &[Asked],
+) -> Result<MessageFacts, StoreError> {
+    let Stream::Conversation(_, conversation) = stream else {
+        return Ok(MessageFacts::default());
+    };
+    let rows = sqlx::query(sql::MESSAGE_FACTS)
+        .bind(i64::from(shard))
+        .bind(conversation.to_bytes())
+        .bind(numbers(asked, |(message, _)| message.get())?)
+        .bind(column(asked, |(_, user)| user.as_ref().map(UserId::as_str)))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::message_facts(&rows)
 }
 
 pub(super) async fn load_snapshot(

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
+use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use sqlx::{Connection, PgConnection};
 
 use super::{sql, store_error};
 use crate::store::column::integer;
+use crate::store::spelling::{folded, kind_text};
 use crate::store::{StoreError, rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, MEMBERS_IN_VIEW, MembershipChanges, Memberships,
-    MessagePage, MessageRange, MessageView, Profile, Receipt,
+    ConversationPage, ConversationStats, ConversationView, ListRange, MEMBERS_IN_VIEW, MemberPage,
+    MemberView, MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView,
+    Profile, ReactionView, Receipt, VersionView,
 };
 
 /// Two statements in one round trip. Locking takes no snapshot, so the first look comes after it.
@@ -24,16 +26,22 @@ const ONE_SNAPSHOT: &str =
 pub(super) async fn conversations(
     connection: &mut PgConnection,
     (tenant, user): (&TenantId, &UserId),
-    limit: u32,
-    cursor: Option<ListCursor>,
+    range: ListRange<'_>,
+    now: Timestamp,
 ) -> Result<ConversationPage, StoreError> {
     let mut transaction = connection.begin_with(ONE_SNAPSHOT).await.map_err(store_error)?;
     let rows = sqlx::query(sql::CONVERSATION_PAGE)
         .bind(tenant.as_str())
         .bind(user.as_str())
-        .bind(cursor.map(|cursor| cursor.activity_at.as_millis()))
-        .bind(cursor.map(|cursor| cursor.id.to_bytes()))
-        .bind(i64::from(limit) + 1)
+        .bind(range.after.map(|cursor| cursor.activity_at.as_millis()))
+        .bind(range.after.map(|cursor| cursor.id.to_bytes()))
+        .bind(i64::from(range.limit) + 1)
+        .bind(now.as_millis())
+        .bind(range.filter.kind.map(kind_text))
+        .bind(range.filter.archived)
+        .bind(range.filter.muted)
+        .bind(range.filter.unread)
+        .bind(range.filter.text.as_deref().map(folded))
         .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
@@ -41,8 +49,8 @@ pub(super) async fn conversations(
         .iter()
         .map(rows::conversation_id)
         .collect::<Result<Vec<_>, _>>()?;
-    let has_more = rows::cut(&mut ids, limit);
-    let items = views(&mut transaction, (tenant, user), &ids).await?;
+    let has_more = rows::cut(&mut ids, range.limit);
+    let items = views(&mut transaction, (tenant, user), &ids, now).await?;
     transaction.commit().await.map_err(store_error)?;
     Ok(ConversationPage { items, has_more })
 }
@@ -51,9 +59,10 @@ pub(super) async fn conversation(
     connection: &mut PgConnection,
     asking: (&TenantId, &UserId),
     id: ConversationId,
+    now: Timestamp,
 ) -> Result<Option<ConversationView>, StoreError> {
     let mut transaction = connection.begin_with(ONE_SNAPSHOT).await.map_err(store_error)?;
-    let view = views(&mut transaction, asking, &[id]).await?.pop();
+    let view = views(&mut transaction, asking, &[id], now).await?.pop();
     transaction.commit().await.map_err(store_error)?;
     Ok(view)
 }
@@ -62,6 +71,7 @@ async fn views(
     connection: &mut PgConnection,
     (tenant, user): (&TenantId, &UserId),
     ids: &[ConversationId],
+    now: Timestamp,
 ) -> Result<Vec<ConversationView>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -71,6 +81,7 @@ async fn views(
         .bind(tenant.as_str())
         .bind(user.as_str())
         .bind(asked)
+        .bind(now.as_millis())
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
@@ -84,6 +95,119 @@ async fn views(
         .await
         .map_err(store_error)?;
     rows::with_members(views, &rows)
+}
+
+pub(super) async fn conversation_stats(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    now: Timestamp,
+) -> Result<ConversationStats, StoreError> {
+    let row = sqlx::query(sql::CONVERSATION_STATS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(now.as_millis())
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    rows::conversation_stats(&row)
+}
+
+pub(super) async fn member_page(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+    (from, limit): (u64, u32),
+) -> Result<Option<MemberPage>, StoreError> {
+    let rows = sqlx::query(sql::MEMBER_PAGE)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes())
+        .bind(i64::try_from(from).unwrap_or(i64::MAX))
+        .bind(i64::from(limit) + 1)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::member_page(rows.iter(), limit)
+}
+
+pub(super) async fn members_named(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+    names: &[UserId],
+) -> Result<Vec<MemberView>, StoreError> {
+    let rows = sqlx::query(sql::MEMBERS_NAMED)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes())
+        .bind(names.iter().map(UserId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::named_member).collect()
+}
+
+pub(super) async fn message_versions(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<Option<Vec<VersionView>>, StoreError> {
+    let rows = sqlx::query(sql::MESSAGE_VERSIONS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows::versions(rows.iter())
+}
+
+pub(super) async fn is_hidden(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(sql::IS_HIDDEN)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX))
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(rows::number(&row)? > 0)
+}
+
+pub(super) async fn message_reactions(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<Vec<ReactionView>, StoreError> {
+    let rows = sqlx::query(sql::MESSAGE_REACTIONS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::reaction).collect()
+}
+
+pub(super) async fn message_stats(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+) -> Result<Vec<MessageTally>, StoreError> {
+    let rows = sqlx::query(sql::MESSAGE_STATS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes())
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::tally).collect()
 }
 
 pub(super) async fn messages(

@@ -1,8 +1,9 @@
 //! What the projector reads and writes: rows by key, batches, checkpoints. A table is written by one
 //! statement per batch, which takes its rows as columns.
 
-use domain::{Ordinal, Timestamp};
+use domain::{MessageId, Ordinal, Timestamp};
 use eventstore::consumer::Checkpoint;
+use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection};
 
 use super::column::{column, numbers};
@@ -11,11 +12,11 @@ use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::fold::{Keys, Rows};
 use crate::members::{MemberRow, ReadMoveRow};
-use crate::messages::MessageRow;
+use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
 use crate::store::column::integer;
-use crate::store::spelling::{kind_text, role_text};
+use crate::store::spelling::{folded, kind_text, role_text};
 use crate::store::{ApplyError, Batch, StoreError, rows};
-use crate::users::UserRow;
+use crate::users::{SettingsRow, UserRow};
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
@@ -41,32 +42,44 @@ pub(super) async fn checkpoints(connection: &mut PgConnection) -> Result<Vec<Che
 
 pub(super) async fn load(connection: &mut PgConnection, keys: &Keys) -> Result<Rows, StoreError> {
     let mut loaded = Rows::default();
-    if keys.conversations.is_empty() {
-        return Ok(loaded);
+    if !keys.conversations.is_empty() {
+        let asked: Vec<_> = keys.conversations.keys().map(|id| id.to_bytes()).collect();
+        let query = sqlx::query(sql::LOAD_CONVERSATIONS).bind(asked);
+        let found = fetch(query, connection).await?;
+        loaded.conversations = found.iter().map(rows::conversation).collect::<Result<_, _>>()?;
     }
-    let asked: Vec<_> = keys.conversations.keys().map(|id| id.to_bytes()).collect();
-    let found = sqlx::query(sql::LOAD_CONVERSATIONS)
-        .bind(asked)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(store_error)?;
-    loaded.conversations = found.iter().map(rows::conversation).collect::<Result<_, _>>()?;
     let (conversations, users): (Vec<_>, Vec<_>) = keys
         .conversations
         .iter()
         .flat_map(|(id, users)| users.iter().map(|user| (id.to_bytes(), user.as_str())))
         .unzip();
-    if users.is_empty() {
-        return Ok(loaded);
+    if !users.is_empty() {
+        let query = sqlx::query(sql::LOAD_MEMBERS).bind(conversations).bind(users);
+        let found = fetch(query, connection).await?;
+        loaded.members = found.iter().map(rows::member).collect::<Result<_, _>>()?;
     }
-    let found = sqlx::query(sql::LOAD_MEMBERS)
-        .bind(conversations)
-        .bind(users)
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-    loaded.members = found.iter().map(rows::member).collect::<Result<_, _>>()?;
+    if !keys.messages.is_empty() {
+        let asked: Vec<_> = keys.messages.iter().copied().collect();
+        let query = sqlx::query(sql::LOAD_MESSAGES)
+            .bind(column(&asked, |id| id.conversation.to_bytes()))
+            .bind(numbers(&asked, |id| id.ordinal.get())?);
+        let found = fetch(query, connection).await?;
+        loaded.messages = found.iter().map(rows::message_row).collect::<Result<_, _>>()?;
+    }
+    if !keys.settings.is_empty() {
+        let asked: Vec<_> = keys.settings.iter().collect();
+        let query = sqlx::query(sql::LOAD_SETTINGS)
+            .bind(column(&asked, |(tenant, ..)| tenant.as_str()))
+            .bind(column(&asked, |(_, user, _)| user.as_str()))
+            .bind(column(&asked, |(.., id)| id.to_bytes()));
+        let found = fetch(query, connection).await?;
+        loaded.settings = found.iter().map(rows::settings).collect::<Result<_, _>>()?;
+    }
     Ok(loaded)
+}
+
+async fn fetch(query: Query<'_>, connection: &mut PgConnection) -> Result<Vec<PgRow>, StoreError> {
+    query.fetch_all(connection).await.map_err(store_error)
 }
 
 /// The transaction is as durable as any other, although everything in it could be folded again: others act
@@ -82,6 +95,19 @@ pub(super) async fn apply(connection: &mut PgConnection, batch: &Batch) -> Resul
         write(&changes.members, members),
         write(&changes.marks, marks),
         write(&changes.messages, messages),
+        write(&changes.changed_messages, message_changes),
+        // What is gone goes first: nothing of this batch is among it.
+        write(&changes.purged, |purged| {
+            messages_named(sql::PURGE_VERSIONS, purged)
+        }),
+        write(&changes.purged, |purged| {
+            messages_named(sql::PURGE_REACTIONS, purged)
+        }),
+        write(&changes.versions, versions),
+        write(&changes.removed_reactions, removed_reactions),
+        write(&changes.reactions, reactions),
+        write(&changes.hidden, hidden),
+        write(&changes.settings, settings),
         write(&changes.read_moves, read_moves),
         write(&changes.users, users),
         write(&changes.commands, commands),
@@ -148,7 +174,8 @@ fn conversations(rows: &[ConversationRow]) -> Result<Query<'_>, StoreError> {
         .bind(column(rows, |row| row.activity_at.as_millis()))
         .bind(numbers(rows, |row| row.last_ordinal)?)
         .bind(numbers(rows, |row| row.joins)?)
-        .bind(numbers(rows, |row| row.member_count)?))
+        .bind(numbers(rows, |row| row.member_count)?)
+        .bind(column(rows, |row| row.name.as_deref().map(folded))))
 }
 
 fn members(rows: &[MemberRow]) -> Result<Query<'_>, StoreError> {
@@ -196,7 +223,75 @@ fn messages(rows: &[MessageRow]) -> Result<Query<'_>, StoreError> {
         .bind(rows.iter().map(reply_to).collect::<Result<Vec<_>, _>>()?)
         .bind(column(rows, |row| row.sent_at.as_millis()))
         .bind(column(rows, |row| row.recorded_at.as_millis()))
-        .bind(numbers(rows, |row| row.version)?))
+        .bind(numbers(rows, |row| row.version)?)
+        .bind(numbers(rows, |row| row.edits)?)
+        .bind(column(rows, |row| row.edited_at.map(Timestamp::as_millis)))
+        .bind(column(rows, |row| row.deleted_at.map(Timestamp::as_millis)))
+        .bind(column(rows, |row| row.attachments.as_deref()))
+        .bind(column(rows, |row| row.card.as_deref())))
+}
+
+fn message_changes(rows: &[MessageRow]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_MESSAGE_CHANGES)
+        .bind(column(rows, |row| row.conversation.to_bytes()))
+        .bind(numbers(rows, |row| row.ordinal.get())?)
+        .bind(column(rows, |row| row.content.as_deref()))
+        .bind(numbers(rows, |row| row.edits)?)
+        .bind(column(rows, |row| row.edited_at.map(Timestamp::as_millis)))
+        .bind(column(rows, |row| row.deleted_at.map(Timestamp::as_millis)))
+        .bind(numbers(rows, |row| row.version)?)
+        .bind(column(rows, |row| row.attachments.as_deref()))
+        .bind(column(rows, |row| row.card.as_deref())))
+}
+
+fn messages_named<'q>(statement: &'static str, ids: &'q [MessageId]) -> Result<Query<'q>, StoreError> {
+    Ok(sqlx::query(statement)
+        .bind(column(ids, |id| id.conversation.to_bytes()))
+        .bind(numbers(ids, |id| id.ordinal.get())?))
+}
+
+fn versions(rows: &[VersionRow]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_VERSIONS)
+        .bind(column(rows, |row| row.message.conversation.to_bytes()))
+        .bind(numbers(rows, |row| row.message.ordinal.get())?)
+        .bind(numbers(rows, |row| row.number)?)
+        .bind(column(rows, |row| row.content.as_deref()))
+        .bind(column(rows, |row| row.written_at.as_millis())))
+}
+
+fn reactions(rows: &[ReactionRow]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_REACTIONS)
+        .bind(column(rows, |row| row.key.0.conversation.to_bytes()))
+        .bind(numbers(rows, |row| row.key.0.ordinal.get())?)
+        .bind(column(rows, |row| row.key.1.as_str()))
+        .bind(column(rows, |row| row.key.2.as_str()))
+        .bind(column(rows, |row| row.added_at.as_millis())))
+}
+
+fn removed_reactions(keys: &[ReactionKey]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_REACTIONS_REMOVED)
+        .bind(column(keys, |(message, ..)| message.conversation.to_bytes()))
+        .bind(numbers(keys, |(message, ..)| message.ordinal.get())?)
+        .bind(column(keys, |(_, user, _)| user.as_str()))
+        .bind(column(keys, |(.., emoji)| emoji.as_str())))
+}
+
+fn hidden(rows: &[HiddenRow]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_HIDDEN)
+        .bind(column(rows, |row| row.tenant.as_str()))
+        .bind(column(rows, |row| row.user.as_str()))
+        .bind(column(rows, |row| row.message.conversation.to_bytes()))
+        .bind(numbers(rows, |row| row.message.ordinal.get())?))
+}
+
+fn settings(rows: &[SettingsRow]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_SETTINGS)
+        .bind(column(rows, |row| row.key.0.as_str()))
+        .bind(column(rows, |row| row.key.1.as_str()))
+        .bind(column(rows, |row| row.key.2.to_bytes()))
+        .bind(column(rows, |row| row.archived_at.map(Timestamp::as_millis)))
+        .bind(column(rows, |row| row.is_muted))
+        .bind(column(rows, |row| row.muted_until.map(Timestamp::as_millis))))
 }
 
 fn read_moves(rows: &[ReadMoveRow]) -> Result<Query<'_>, StoreError> {
@@ -212,7 +307,8 @@ fn users(rows: &[UserRow]) -> Result<Query<'_>, StoreError> {
         .bind(column(rows, |row| row.tenant.as_str()))
         .bind(column(rows, |row| row.user.as_str()))
         .bind(column(rows, |row| row.name.as_deref()))
-        .bind(column(rows, |row| row.avatar.as_deref())))
+        .bind(column(rows, |row| row.avatar.as_deref()))
+        .bind(column(rows, |row| row.name.as_deref().map(folded))))
 }
 
 fn commands(rows: &[CommandRow]) -> Result<Query<'_>, StoreError> {

@@ -1,7 +1,7 @@
 //! What the executor asks: which commands were carried out, and snapshots of streams.
 
-use domain::CommandId;
-use eventstore::facts::{CommandIds, Facts};
+use domain::{CommandId, UserId};
+use eventstore::facts::{Asked, CommandIds, Facts, MessageFacts};
 use eventstore::snapshot::Snapshot;
 use eventstore::subject::Stream;
 use sqlx::SqliteConnection;
@@ -37,6 +37,26 @@ pub(super) async fn command_ids(
         .bind(i64::from(at_most) + 1);
     let found = Found::of(query, connection).await?;
     rows::command_ids(&found.rows()?, at_most)
+}
+
+pub(super) async fn messages(
+    connection: &mut SqliteConnection,
+    shard: u16,
+    stream: &Stream,
+    asked: &[Asked],
+) -> Result<MessageFacts, StoreError> {
+    let Stream::Conversation(_, conversation) = stream else {
+        return Ok(MessageFacts::default());
+    };
+    let asked = asked
+        .iter()
+        .map(|(message, user)| (message, user.as_ref().map(UserId::as_str)));
+    let query = sqlx::query(sql::MESSAGE_FACTS)
+        .bind(shard)
+        .bind(conversation.to_bytes().to_vec())
+        .bind(json(asked)?);
+    let found = Found::of(query, connection).await?;
+    rows::message_facts(&found.rows()?)
 }
 
 pub(super) async fn load_snapshot(

@@ -3,39 +3,47 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{ConversationId, MessageId, Ordinal, TenantId, UserId};
+use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use sqlx::{Connection, SqliteConnection};
 
 use super::column::{Found, Hex, json};
 use super::{sql, store_error};
 use crate::store::column::integer;
+use crate::store::spelling::{folded, kind_text};
 use crate::store::{StoreError, rows};
 use crate::view::{
-    ConversationPage, ConversationView, ListCursor, MEMBERS_IN_VIEW, MembershipChanges, Memberships,
-    MessagePage, MessageRange, MessageView, Profile, Receipt,
+    ConversationPage, ConversationStats, ConversationView, ListRange, MEMBERS_IN_VIEW, MemberPage,
+    MemberView, MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView,
+    Profile, ReactionView, Receipt, VersionView,
 };
 
 pub(super) async fn conversations(
     connection: &mut SqliteConnection,
     (tenant, user): (&TenantId, &UserId),
-    limit: u32,
-    cursor: Option<ListCursor>,
+    range: ListRange<'_>,
+    now: Timestamp,
 ) -> Result<ConversationPage, StoreError> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
     let query = sqlx::query(sql::CONVERSATION_PAGE)
         .bind(tenant.as_str())
         .bind(user.as_str())
-        .bind(cursor.map(|cursor| cursor.activity_at.as_millis()))
-        .bind(cursor.map(|cursor| cursor.id.to_bytes().to_vec()))
-        .bind(i64::from(limit) + 1);
+        .bind(range.after.map(|cursor| cursor.activity_at.as_millis()))
+        .bind(range.after.map(|cursor| cursor.id.to_bytes().to_vec()))
+        .bind(i64::from(range.limit) + 1)
+        .bind(now.as_millis())
+        .bind(range.filter.kind.map(kind_text))
+        .bind(range.filter.archived)
+        .bind(range.filter.muted)
+        .bind(range.filter.unread)
+        .bind(range.filter.text.as_deref().map(folded));
     let found = Found::of(query, &mut transaction).await?;
     let mut ids = found
         .rows()?
         .iter()
         .map(rows::conversation_id)
         .collect::<Result<Vec<_>, _>>()?;
-    let has_more = rows::cut(&mut ids, limit);
-    let items = views(&mut transaction, (tenant, user), &ids).await?;
+    let has_more = rows::cut(&mut ids, range.limit);
+    let items = views(&mut transaction, (tenant, user), &ids, now).await?;
     transaction.commit().await.map_err(store_error)?;
     Ok(ConversationPage { items, has_more })
 }
@@ -44,9 +52,10 @@ pub(super) async fn conversation(
     connection: &mut SqliteConnection,
     asking: (&TenantId, &UserId),
     id: ConversationId,
+    now: Timestamp,
 ) -> Result<Option<ConversationView>, StoreError> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
-    let view = views(&mut transaction, asking, &[id]).await?.pop();
+    let view = views(&mut transaction, asking, &[id], now).await?.pop();
     transaction.commit().await.map_err(store_error)?;
     Ok(view)
 }
@@ -55,6 +64,7 @@ async fn views(
     connection: &mut SqliteConnection,
     (tenant, user): (&TenantId, &UserId),
     ids: &[ConversationId],
+    now: Timestamp,
 ) -> Result<Vec<ConversationView>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -62,7 +72,8 @@ async fn views(
     let query = sqlx::query(sql::CONVERSATION_VIEWS)
         .bind(tenant.as_str())
         .bind(user.as_str())
-        .bind(json(ids.iter().map(|id| Hex(id.to_bytes())))?);
+        .bind(json(ids.iter().map(|id| Hex(id.to_bytes())))?)
+        .bind(now.as_millis());
     let found = Found::of(query, connection).await?;
     let views = found
         .rows()?
@@ -75,6 +86,109 @@ async fn views(
         .bind(integer(MEMBERS_IN_VIEW as u64)?);
     let found = Found::of(query, connection).await?;
     rows::with_members(views, &found.rows()?)
+}
+
+pub(super) async fn conversation_stats(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    now: Timestamp,
+) -> Result<ConversationStats, StoreError> {
+    let row = sqlx::query(sql::CONVERSATION_STATS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(now.as_millis())
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    rows::conversation_stats(&row)
+}
+
+pub(super) async fn member_page(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+    (from, limit): (u64, u32),
+) -> Result<Option<MemberPage>, StoreError> {
+    let query = sqlx::query(sql::MEMBER_PAGE)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes().to_vec())
+        .bind(i64::try_from(from).unwrap_or(i64::MAX))
+        .bind(i64::from(limit) + 1);
+    let found = Found::of(query, connection).await?;
+    rows::member_page(found.rows()?.iter(), limit)
+}
+
+pub(super) async fn members_named(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+    names: &[UserId],
+) -> Result<Vec<MemberView>, StoreError> {
+    let query = sqlx::query(sql::MEMBERS_NAMED)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes().to_vec())
+        .bind(json(names)?);
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::named_member).collect()
+}
+
+pub(super) async fn message_versions(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<Option<Vec<VersionView>>, StoreError> {
+    let query = sqlx::query(sql::MESSAGE_VERSIONS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes().to_vec())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX));
+    let found = Found::of(query, connection).await?;
+    rows::versions(found.rows()?.iter())
+}
+
+pub(super) async fn is_hidden(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(sql::IS_HIDDEN)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes().to_vec())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX))
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(rows::number(&row)? > 0)
+}
+
+pub(super) async fn message_reactions(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<Vec<ReactionView>, StoreError> {
+    let query = sqlx::query(sql::MESSAGE_REACTIONS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes().to_vec())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX));
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::reaction).collect()
+}
+
+pub(super) async fn message_stats(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    conversation: ConversationId,
+) -> Result<Vec<MessageTally>, StoreError> {
+    let query = sqlx::query(sql::MESSAGE_STATS)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(conversation.to_bytes().to_vec());
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::tally).collect()
 }
 
 pub(super) async fn messages(

@@ -1,6 +1,6 @@
 //! What the projector reads and writes: rows by key, batches, checkpoints.
 
-use domain::Timestamp;
+use domain::{MessageId, Ordinal, Timestamp};
 use eventstore::consumer::Checkpoint;
 use sqlx::{Connection, SqliteConnection};
 
@@ -8,7 +8,7 @@ use super::column::{Found, Hex, json};
 use super::{sql, store_error};
 use crate::fold::{Changes, Keys, Rows};
 use crate::store::column::integer;
-use crate::store::spelling::{kind_text, role_text};
+use crate::store::spelling::{folded, kind_text, role_text};
 use crate::store::{ApplyError, Batch, StoreError, rows};
 
 pub(super) async fn checkpoint(
@@ -33,26 +33,52 @@ pub(super) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec
 
 pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Result<Rows, StoreError> {
     let mut loaded = Rows::default();
-    if keys.conversations.is_empty() {
-        return Ok(loaded);
-    }
-    let asked = json(keys.conversations.keys().map(|id| Hex(id.to_bytes())))?;
-    let query = sqlx::query(sql::LOAD_CONVERSATIONS).bind(asked);
-    let found = Found::of(query, connection).await?;
-    loaded.conversations = found
-        .rows()?
-        .iter()
-        .map(rows::conversation)
-        .collect::<Result<_, _>>()?;
-    let asked = json(
-        keys.conversations
+    if !keys.conversations.is_empty() {
+        let asked = json(keys.conversations.keys().map(|id| Hex(id.to_bytes())))?;
+        let query = sqlx::query(sql::LOAD_CONVERSATIONS).bind(asked);
+        let found = Found::of(query, connection).await?;
+        loaded.conversations = found
+            .rows()?
             .iter()
-            .flat_map(|(id, users)| users.iter().map(|user| (Hex(id.to_bytes()), user.as_str()))),
-    )?;
-    let query = sqlx::query(sql::LOAD_MEMBERS).bind(asked);
-    let found = Found::of(query, connection).await?;
-    loaded.members = found.rows()?.iter().map(rows::member).collect::<Result<_, _>>()?;
+            .map(rows::conversation)
+            .collect::<Result<_, _>>()?;
+        let asked = json(
+            keys.conversations
+                .iter()
+                .flat_map(|(id, users)| users.iter().map(|user| (Hex(id.to_bytes()), user.as_str()))),
+        )?;
+        let query = sqlx::query(sql::LOAD_MEMBERS).bind(asked);
+        let found = Found::of(query, connection).await?;
+        loaded.members = found.rows()?.iter().map(rows::member).collect::<Result<_, _>>()?;
+    }
+    if !keys.messages.is_empty() {
+        let asked = json(keys.messages.iter().map(key))?;
+        let query = sqlx::query(sql::LOAD_MESSAGES).bind(asked);
+        let found = Found::of(query, connection).await?;
+        loaded.messages = found
+            .rows()?
+            .iter()
+            .map(rows::message_row)
+            .collect::<Result<_, _>>()?;
+    }
+    if !keys.settings.is_empty() {
+        let asked = keys.settings.iter();
+        let asked =
+            json(asked.map(|(tenant, user, id)| (tenant.as_str(), user.as_str(), Hex(id.to_bytes()))))?;
+        let query = sqlx::query(sql::LOAD_SETTINGS).bind(asked);
+        let found = Found::of(query, connection).await?;
+        loaded.settings = found
+            .rows()?
+            .iter()
+            .map(rows::settings)
+            .collect::<Result<_, _>>()?;
+    }
     Ok(loaded)
+}
+
+/// The columns that a message is found by.
+fn key(message: &MessageId) -> (Hex, Ordinal) {
+    (Hex(message.conversation.to_bytes()), message.ordinal)
 }
 
 pub(super) async fn apply(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), ApplyError> {
@@ -107,7 +133,7 @@ async fn move_checkpoint(
 
 /// The statements that write these changes, each with its rows. What did not change has none.
 fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> {
-    let mut statements = Vec::with_capacity(7);
+    let mut statements = Vec::with_capacity(16);
     let mut add = |statement, is_empty: bool, rows: Result<String, StoreError>| {
         if !is_empty {
             statements.push((statement, rows?));
@@ -129,6 +155,7 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
             row.last_ordinal,
             row.joins,
             row.member_count,
+            row.name.as_deref().map(folded),
         )
     });
     add(
@@ -179,9 +206,78 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
             row.sent_at,
             row.recorded_at,
             row.version,
+            row.edits,
+            row.edited_at,
+            row.deleted_at,
+            &row.attachments,
+            &row.card,
         )
     });
     add(sql::APPLY_MESSAGES, changes.messages.is_empty(), json(messages))?;
+    let changed = changes.changed_messages.iter().map(|row| {
+        let (conversation, ordinal) = key(&row.id());
+        (
+            conversation,
+            ordinal,
+            &row.content,
+            row.edits,
+            row.edited_at,
+            row.deleted_at,
+            row.version,
+            &row.attachments,
+            &row.card,
+        )
+    });
+    add(
+        sql::APPLY_MESSAGE_CHANGES,
+        changes.changed_messages.is_empty(),
+        json(changed),
+    )?;
+    // What is gone goes first: nothing of this batch is among it.
+    let purged = || json(changes.purged.iter().map(key));
+    add(sql::PURGE_VERSIONS, changes.purged.is_empty(), purged())?;
+    add(sql::PURGE_REACTIONS, changes.purged.is_empty(), purged())?;
+    let versions = changes.versions.iter().map(|row| {
+        let (conversation, ordinal) = key(&row.message);
+        (conversation, ordinal, row.number, &row.content, row.written_at)
+    });
+    add(sql::APPLY_VERSIONS, changes.versions.is_empty(), json(versions))?;
+    let removed = changes.removed_reactions.iter().map(|(message, user, emoji)| {
+        let (conversation, ordinal) = key(message);
+        (conversation, ordinal, user.as_str(), emoji.as_str())
+    });
+    add(
+        sql::APPLY_REACTIONS_REMOVED,
+        changes.removed_reactions.is_empty(),
+        json(removed),
+    )?;
+    let reactions = changes.reactions.iter().map(|row| {
+        let (message, user, emoji) = &row.key;
+        let (conversation, ordinal) = key(message);
+        (conversation, ordinal, user.as_str(), emoji.as_str(), row.added_at)
+    });
+    add(
+        sql::APPLY_REACTIONS,
+        changes.reactions.is_empty(),
+        json(reactions),
+    )?;
+    let hidden = changes.hidden.iter().map(|row| {
+        let (conversation, ordinal) = key(&row.message);
+        (row.tenant.as_str(), row.user.as_str(), conversation, ordinal)
+    });
+    add(sql::APPLY_HIDDEN, changes.hidden.is_empty(), json(hidden))?;
+    let settings = changes.settings.iter().map(|row| {
+        let (tenant, user, conversation) = &row.key;
+        (
+            tenant.as_str(),
+            user.as_str(),
+            Hex(conversation.to_bytes()),
+            row.archived_at,
+            u8::from(row.is_muted),
+            row.muted_until,
+        )
+    });
+    add(sql::APPLY_SETTINGS, changes.settings.is_empty(), json(settings))?;
     let moves = changes.read_moves.iter().map(|row| {
         (
             Hex(row.conversation.to_bytes()),
@@ -191,10 +287,15 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
         )
     });
     add(sql::APPLY_READ_MOVES, changes.read_moves.is_empty(), json(moves))?;
-    let users = changes
-        .users
-        .iter()
-        .map(|row| (row.tenant.as_str(), row.user.as_str(), &row.name, &row.avatar));
+    let users = changes.users.iter().map(|row| {
+        (
+            row.tenant.as_str(),
+            row.user.as_str(),
+            &row.name,
+            &row.avatar,
+            row.name.as_deref().map(folded),
+        )
+    });
     add(sql::APPLY_USERS, changes.users.is_empty(), json(users))?;
     let commands = changes.commands.iter().map(|row| {
         let (id, fingerprint) = (Hex(row.id.to_bytes()), Hex(row.fingerprint.to_bytes()));

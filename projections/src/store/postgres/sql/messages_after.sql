@@ -1,10 +1,27 @@
 -- One row without a message says that the user is a member and there is none. The rows come in no order.
 WITH generation AS (SELECT FROM checkpoints)
-SELECT s.conversation_id, s.ordinal, s.sender_id, s.kind, s.content, s.reply_to, s.sent_at, s.recorded_at
+SELECT s.conversation_id, s.ordinal, s.sender_id, s.kind, s.content, s.reply_to, s.sent_at, s.recorded_at,
+       s.edited_at, s.deleted_at, s.attachments, s.card, answered.sender_id AS answered_sender, answered.kind AS answered_kind,
+       substr(answered.content, 1, 200) AS answered_content, answered.deleted_at IS NOT NULL AS answered_deleted,
+       (
+           SELECT json_agg(json_build_array(emoji, number, is_mine) ORDER BY number DESC, emoji)::text
+           FROM (
+               SELECT r.emoji, count(*) AS number, max((r.user_id = $2)::int) AS is_mine FROM reactions AS r
+               WHERE r.conversation_id = s.conversation_id AND r.ordinal = s.ordinal
+               GROUP BY r.emoji
+           ) AS counted
+       ) AS reactions
 FROM members AS m
 LEFT JOIN (
     SELECT * FROM messages
     WHERE conversation_id = $3 AND ordinal > $4 AND ordinal < $5
+      AND NOT EXISTS (
+          SELECT 1 FROM hidden_messages AS h
+          WHERE h.tenant_id = $1 AND h.user_id = $2
+            AND h.conversation_id = messages.conversation_id AND h.ordinal = messages.ordinal
+      )
     ORDER BY ordinal LIMIT $6
 ) AS s ON true
+LEFT JOIN messages AS answered
+    ON answered.conversation_id = s.conversation_id AND answered.ordinal = s.reply_to
 WHERE m.conversation_id = $3 AND m.user_id = $2 AND m.tenant_id = $1 AND m.is_active

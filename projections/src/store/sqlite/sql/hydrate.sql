@@ -1,7 +1,24 @@
 SELECT json_group_array(json_array(
-    hex(s.conversation_id), s.ordinal, s.sender_id, s.kind, s.content, s.reply_to, s.sent_at, s.recorded_at
+    hex(s.conversation_id), s.ordinal, s.sender_id, s.kind, s.content, s.reply_to, s.sent_at, s.recorded_at,
+    s.edited_at, s.deleted_at, s.attachments, s.card, answered.sender_id, answered.kind, substr(answered.content, 1, 200),
+    answered.deleted_at IS NOT NULL,
+    (
+        SELECT nullif('' || json_group_array(json_array(emoji, number, is_mine)), '[]')
+        FROM (
+            SELECT r.emoji, count(*) AS number, max(r.user_id = ?2) AS is_mine FROM reactions AS r
+            WHERE r.conversation_id = s.conversation_id AND r.ordinal = s.ordinal
+            GROUP BY r.emoji ORDER BY number DESC, r.emoji
+        )
+    )
 ) ORDER BY asked.key)
 FROM jsonb_each(?3) AS asked
 CROSS JOIN members AS m ON m.conversation_id = unhex(asked.value ->> 0) AND m.user_id = ?2
     AND m.tenant_id = ?1 AND m.is_active = 1
 CROSS JOIN messages AS s ON s.conversation_id = m.conversation_id AND s.ordinal = asked.value ->> 1
+LEFT JOIN messages AS answered
+    ON answered.conversation_id = s.conversation_id AND answered.ordinal = s.reply_to
+WHERE NOT EXISTS (
+    SELECT 1 FROM hidden_messages AS h
+    WHERE h.tenant_id = ?1 AND h.user_id = ?2
+      AND h.conversation_id = s.conversation_id AND h.ordinal = s.ordinal
+)

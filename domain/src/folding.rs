@@ -1,4 +1,4 @@
-//! Folding: a word without its diacritics.
+//! Folding: words without their diacritics, as they are searched for.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -70,7 +70,8 @@ const WHOLE_LETTERS: &[(char, &str)] = &[
 
 /// An exact word without its diacritics: taken apart, the combining marks dropped, letters that Unicode
 /// does not take apart spelled out. A word of marks alone stays as it is.
-pub(super) fn fold(exact: &str) -> String {
+#[must_use]
+pub fn fold(exact: &str) -> String {
     let mut folded = String::with_capacity(exact.len());
     for c in exact.nfd().filter(|c| !is_combining_mark(*c)) {
         match spelled_out(c) {

@@ -1,0 +1,92 @@
+//! The events of a user: from each to its type's name and shape, and back.
+
+use domain::MessageId;
+use domain::user::{Event, Profile};
+
+use super::{ReadEventError, Shape, Written, clear};
+use crate::codec::shapes::{
+    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1,
+};
+
+/// How the names of these types begin.
+pub(super) const PREFIX: &str = "chat.user.";
+
+const PROFILE_UPDATED: &str = "chat.user.profile_updated.v1";
+const ARCHIVED: &str = "chat.user.conversation_archived.v1";
+const UNARCHIVED: &str = "chat.user.conversation_unarchived.v1";
+const MUTED: &str = "chat.user.conversation_muted.v1";
+const UNMUTED: &str = "chat.user.conversation_unmuted.v1";
+const HIDDEN: &str = "chat.user.message_hidden.v1";
+
+pub(super) fn write(event: &Event) -> Written {
+    let about = |event_type, conversation: &_| {
+        clear(
+            event_type,
+            &OfConversationV1 {
+                conversation: *conversation,
+            },
+        )
+    };
+    match event {
+        Event::ProfileUpdated { user, profile } => {
+            let body = profile.readable().cloned().map(|p| ProfileV1 {
+                name: p.name,
+                avatar: p.avatar,
+            });
+            clear(PROFILE_UPDATED, &ProfileUpdatedV1 { user: user.clone() }).sealing(user, body.as_ref())
+        }
+        Event::Archived(conversation) => about(ARCHIVED, conversation),
+        Event::Unarchived(conversation) => about(UNARCHIVED, conversation),
+        Event::Muted { conversation, until } => clear(
+            MUTED,
+            &ConversationMutedV1 {
+                conversation: *conversation,
+                until: *until,
+            },
+        ),
+        Event::Unmuted(conversation) => about(UNMUTED, conversation),
+        Event::Hidden(message) => clear(
+            HIDDEN,
+            &MessageHiddenV1 {
+                conversation: message.conversation,
+                ordinal: message.ordinal,
+            },
+        ),
+    }
+}
+
+/// Reads an event of a user in its current version.
+pub(super) fn read(event_type: &str, shape: &Shape<'_>) -> Result<Event, ReadEventError> {
+    let about = || Ok(shape.data::<OfConversationV1>()?.conversation);
+    Ok(match event_type {
+        PROFILE_UPDATED => {
+            let data: ProfileUpdatedV1 = shape.data()?;
+            let profile = shape.body(|body: ProfileV1| Profile {
+                name: body.name,
+                avatar: body.avatar,
+            })?;
+            Event::ProfileUpdated {
+                user: data.user,
+                profile,
+            }
+        }
+        ARCHIVED => Event::Archived(about()?),
+        UNARCHIVED => Event::Unarchived(about()?),
+        MUTED => {
+            let data: ConversationMutedV1 = shape.data()?;
+            Event::Muted {
+                conversation: data.conversation,
+                until: data.until,
+            }
+        }
+        UNMUTED => Event::Unmuted(about()?),
+        HIDDEN => {
+            let data: MessageHiddenV1 = shape.data()?;
+            Event::Hidden(MessageId {
+                conversation: data.conversation,
+                ordinal: data.ordinal,
+            })
+        }
+        unknown => return Err(ReadEventError::UnknownType(unknown.to_owned())),
+    })
+}

@@ -1,0 +1,3 @@
+DELETE FROM message_versions WHERE (conversation_id, ordinal) IN (
+    SELECT unhex(value ->> 0), value ->> 1 FROM jsonb_each(?1)
+)
