@@ -66,6 +66,14 @@ pub struct Member {
     user: User,
 }
 
+impl Conversation {
+    /// Whether it is put away.
+    #[must_use]
+    pub const fn is_archived(&self) -> bool {
+        self.is_archived
+    }
+}
+
 /// What others see of a user.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -194,6 +202,12 @@ impl From<MemberView> for Member {
 }
 
 impl Message {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> MessageId {
+        self.id
+    }
+
     /// A message as it was recorded in the log.
     #[must_use]
     pub fn from_sent(conversation: ConversationId, sent: &Sent) -> Self {

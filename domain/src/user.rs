@@ -42,6 +42,9 @@ pub enum Command {
         conversation: ConversationId,
         /// Until when; `None` is for ever.
         until: Option<Timestamp>,
+        /// Whether something was said since it was put away: then it is not put away any more, and the mute
+        /// keeps nothing there.
+        came_back: bool,
     },
     /// Be notified again.
     Unmute(ConversationId),
@@ -109,15 +112,22 @@ impl Aggregate for User {
                 .archived
                 .contains(conversation)
                 .then_some(Event::Unarchived(*conversation)),
-            Command::Mute { conversation, until } => {
+            Command::Mute {
+                conversation,
+                until,
+                came_back,
+            } => {
                 if until.is_some_and(|until| until <= context.now) {
                     return Err(Error::MutedUntilThePast);
                 }
                 let is_known = state.muted.get(conversation) == Some(until);
-                (!is_known).then_some(Event::Muted {
+                let muted = (!is_known).then_some(Event::Muted {
                     conversation: *conversation,
                     until: *until,
-                })
+                });
+                let is_archived = state.archived.contains(conversation);
+                let back = (*came_back && is_archived).then_some(Event::Unarchived(*conversation));
+                return Ok(back.into_iter().chain(muted).collect());
             }
             Command::Unmute(conversation) => state
                 .muted
@@ -196,7 +206,24 @@ mod tests {
         Command::Mute {
             conversation: conversation(),
             until: until.map(Timestamp::from_millis),
+            came_back: false,
         }
+    }
+
+    #[test]
+    fn what_came_back_is_not_put_away_by_muting_it() {
+        let came_back = Command::Mute {
+            conversation: conversation(),
+            until: None,
+            came_back: true,
+        };
+        given::<User>([Event::Archived(conversation())])
+            .when("ann", came_back.clone())
+            .then([Event::Unarchived(conversation()), muted(None)]);
+        given::<User>([]).when("ann", came_back).then([muted(None)]);
+        given::<User>([Event::Archived(conversation())])
+            .when("ann", mute(None))
+            .then([muted(None)]);
     }
 
     #[test]

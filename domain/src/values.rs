@@ -279,8 +279,7 @@ const KEYCAP: char = '\u{20e3}';
 
 /// What people react with: one emoji (a single grapheme cluster), or the name of one that a product made
 /// itself, like `party_parrot`, with or without colons around it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Emoji(String);
 
 impl Emoji {
@@ -312,18 +311,17 @@ impl Emoji {
         }
     }
 
+    /// A reaction as it was recorded: what was one emoji to those who parsed it stays one, whatever emoji
+    /// others know.
+    #[must_use]
+    pub fn recorded(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The emoji, or its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl TryFrom<String> for Emoji {
-    type Error = ValueError;
-
-    fn try_from(text: String) -> Result<Self, ValueError> {
-        Self::parse(text)
     }
 }
 

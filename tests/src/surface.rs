@@ -318,7 +318,13 @@ impl Conversation {
         if !self.has(actor) {
             return 404;
         }
-        self.settings.entry(actor).or_default().is_muted = is_muted;
+        let activity = self.activity;
+        let settings = self.settings.entry(actor).or_default();
+        let came_back = !settings.is_muted && settings.archived.is_some_and(|at| activity > at);
+        if is_muted && came_back {
+            settings.archived = None;
+        }
+        settings.is_muted = is_muted;
         200
     }
 
@@ -473,7 +479,10 @@ impl Conversation {
                 .into_iter()
                 .map(|(emoji, (count, mine))| json!({"emoji": emoji, "count": count, "mine": mine}))
                 .collect();
-            let answered = message.reply_to.map(|index| &self.messages[index]);
+            let answered = message
+                .reply_to
+                .filter(|index| self.sees(user, *index))
+                .map(|index| &self.messages[index]);
             json!({"ordinal": index + 1, "fromUserId": name(message.sender), "content": message.text(),
                 "isEdited": message.texts.len() > 1 && !message.is_deleted, "isDeleted": message.is_deleted,
                 "reactions": reactions, "replyTo": answered.and_then(Message::text)})

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use domain::conversation::Conversation;
 use domain::user::Command;
 use domain::{ConversationId, MessageId, Timestamp};
-use eventstore::execute::Request;
+use eventstore::execute::{Confirmed, Request};
 use eventstore::{Position, Stream};
 use serde::Deserialize;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::asked::shown;
 use super::{tag, trace};
@@ -66,9 +67,12 @@ pub async fn mute(
     headers: HeaderMap,
     OptionalJson(body): OptionalJson<Mute>,
 ) -> Result<Response, ApiError> {
+    let until = body.muted_until.as_deref().map(until).transpose()?;
+    let position = member_of(&app, &identity, id).await?.position;
     let command = Command::Mute {
         conversation: id,
-        until: body.muted_until.as_deref().map(until).transpose()?,
+        until,
+        came_back: !shown(&app, &identity, id, position).await?.is_archived(),
     };
     keep(&app, &identity, &headers, id, "mute", command).await
 }
@@ -93,10 +97,14 @@ fn until(text: &str) -> Result<Timestamp, ApiError> {
             "mutedUntil must be a time as in RFC 3339, like 2030-01-31T12:00:00Z",
         )
     })?;
+    let beyond = || ApiError::invalid("validation_failed", "mutedUntil is beyond the calendar");
+    // It is told in UTC, where it may be in another year.
+    let time = time
+        .checked_to_offset(UtcOffset::UTC)
+        .filter(|time| (0..=9_999).contains(&time.year()))
+        .ok_or_else(beyond)?;
     let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000);
-    millis
-        .map(Timestamp::from_millis)
-        .map_err(|_| ApiError::invalid("validation_failed", "mutedUntil is beyond the calendar"))
+    millis.map(Timestamp::from_millis).map_err(|_| beyond())
 }
 
 async fn keep(
@@ -122,21 +130,40 @@ pub(super) async fn hide(
     headers: &HeaderMap,
     id: MessageId,
 ) -> Result<Response, ApiError> {
-    let found = app
+    let not_found = |error: ApiError| match error.status() {
+        StatusCode::NOT_FOUND => ApiError::message_not_found(),
+        _ => error,
+    };
+    // The log knows of a message before the read models do.
+    let confirmed = member_of(app, identity, id.conversation)
+        .await
+        .map_err(not_found)?;
+    let is_hidden = app
         .read_model
-        .hydrate(&identity.tenant, &identity.user, &[id])
+        .is_hidden(&identity.tenant, &identity.user, id)
         .await?;
-    if found.is_empty() {
+    if is_hidden || id.ordinal.get() > confirmed.state.last_ordinal() {
         return Err(ApiError::message_not_found());
     }
     let command = Command::Hide(id);
     let position = record(app, identity, headers, id.conversation, "hide", command).await;
-    let position = position.map_err(|error| match error.status() {
-        StatusCode::NOT_FOUND => ApiError::message_not_found(),
-        _ => error,
-    })?;
+    let position = position.map_err(not_found)?;
     app.consistency.settle(headers, position).await;
     Ok(At(position, StatusCode::NO_CONTENT).into_response())
+}
+
+/// A conversation of which the user is a member, as it is now.
+async fn member_of(
+    app: &App,
+    identity: &Identity,
+    id: ConversationId,
+) -> Result<Confirmed<Conversation>, ApiError> {
+    let stream = Stream::Conversation(identity.tenant.clone(), id);
+    let confirmed = app.conversations.confirmed(&stream).await?;
+    match confirmed.state.member(&identity.user) {
+        Ok(_) => Ok(confirmed),
+        Err(_) => Err(ApiError::not_found()),
+    }
 }
 
 /// Records something of the user's own about a conversation of which the user is a member.
@@ -148,17 +175,18 @@ async fn record(
     operation: &str,
     command: Command,
 ) -> Result<Position, ApiError> {
-    let conversation = Stream::Conversation(identity.tenant.clone(), id);
-    let confirmed = app.conversations.confirmed(&conversation).await?;
-    confirmed
-        .state
-        .member(&identity.user)
-        .map_err(|_| ApiError::not_found())?;
-    let payload = format!("{command:?}");
+    member_of(app, identity, id).await?;
+    let payload = match &command {
+        Command::Mute { until, .. } => format!("{until:?}"),
+        Command::Hide(message) => message.to_string(),
+        _ => String::new(),
+    };
     let stream = Stream::User(identity.tenant.clone(), identity.user.clone());
     let key = idempotency_key(headers)?;
+    // The stream is of all the user's conversations, and a key is one conversation's.
+    let operation = format!("{operation} {id}");
     let request = Request {
-        tag: tag(identity, operation, &stream, key.as_ref(), &[payload.as_bytes()]),
+        tag: tag(identity, &operation, &stream, key.as_ref(), &[payload.as_bytes()]),
         command,
         actor: Some(identity.user.clone()),
         trace: trace(headers),
@@ -177,7 +205,14 @@ mod tests {
         let millis = |text| until(text).unwrap().as_millis();
         assert_eq!(millis("1970-01-01T00:00:01Z"), 1_000);
         assert_eq!(millis("1970-01-01T07:00:00.250+07:00"), 250);
-        for bad in ["", "tomorrow", "2030-01-31", "2030-01-31T12:00:00", "1e9"] {
+        for bad in [
+            "",
+            "tomorrow",
+            "2030-01-31",
+            "2030-01-31T12:00:00",
+            "1e9",
+            "9999-12-31T23:59:59-23:00",
+        ] {
             assert!(until(bad).is_err(), "{bad}");
         }
     }

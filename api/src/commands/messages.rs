@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::ClientId;
 use domain::conversation::body::{Attachment, Card, Contact, Location, Sticker};
 use domain::conversation::{Body, Command, Error as Refusal, Event, MessageKind};
 use domain::values::Content;
+use domain::{ClientId, MessageId};
 use eventstore::Position;
 use eventstore::envelope::Trace;
-use eventstore::execute::ExecuteError;
+use eventstore::execute::{ExecuteError, Outcome};
 use serde::Deserialize;
 
 use super::{Asked, trace};
@@ -138,15 +138,27 @@ pub async fn send_message(
     })?;
     metrics::counter!("verbatim_messages_sent_total").increment(1);
     let position = done.position;
+    let is_repeat = matches!(done.outcome, Outcome::Repeated { .. });
     let events = done.events(app).await?;
-    let message = events.iter().find_map(|event| match event {
-        Event::MessageSent(sent) => Some(Message::from_sent(conversation, sent)),
+    let sent = events.iter().find_map(|event| match event {
+        Event::MessageSent(sent) => Some(sent),
         _ => None,
     });
-    Ok(Sent {
-        message: message.ok_or_else(ApiError::internal)?,
-        position,
-    })
+    let sent = sent.ok_or_else(ApiError::internal)?;
+    let mut message = Message::from_sent(conversation, sent);
+    if is_repeat && let Some(tombstone) = tombstone(app, identity, message.id()).await {
+        message = tombstone;
+    }
+    Ok(Sent { message, position })
+}
+
+/// What is left of a message that was deleted, which a repeat does not bring back. While the read model is away
+/// that is not known.
+async fn tombstone(app: &App, identity: &Identity, id: MessageId) -> Option<Message> {
+    let (tenant, user) = (&identity.tenant, &identity.user);
+    let found = app.read_model.hydrate(tenant, user, &[id]).await.ok()?;
+    let deleted = found.into_iter().find(|found| found.deleted_at.is_some())?;
+    Some(deleted.into())
 }
 
 /// What is neither text nor file, of which there is one at most.

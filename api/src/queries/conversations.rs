@@ -51,10 +51,11 @@ impl ListQuery {
             }
         };
         let text = self.search.clone().filter(|text| !text.is_empty());
-        if text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT) {
+        let is_name = |text: &String| text.chars().count() <= MAX_TEXT && !text.contains('\0');
+        if !text.as_ref().is_none_or(is_name) {
             return Err(ApiError::invalid(
                 "validation_failed",
-                format!("search must have at most {MAX_TEXT} characters"),
+                format!("search must have at most {MAX_TEXT} characters, and U+0000 is none"),
             ));
         }
         Ok(ListFilter {

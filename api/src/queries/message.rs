@@ -65,13 +65,19 @@ pub async fn history(
     Reader(identity): Reader,
     MessagePath(id): MessagePath,
 ) -> Result<axum::Json<History>, ApiError> {
-    // The texts first: an edit between the two is shown once at least.
-    let before = app
-        .read_model
-        .message_versions(&identity.tenant, &identity.user, id)
-        .await?;
-    let before = before.ok_or_else(ApiError::message_not_found)?;
-    let message = message(&app, &identity, id).await?;
+    let mut message = message(&app, &identity, id).await?;
+    let before = loop {
+        let before = app
+            .read_model
+            .message_versions(&identity.tenant, &identity.user, id)
+            .await?;
+        let now = self::message(&app, &identity, id).await?;
+        // An edit between the two would be missing in both.
+        if (now.edited_at, now.deleted_at) == (message.edited_at, message.deleted_at) {
+            break before.ok_or_else(ApiError::message_not_found)?;
+        }
+        message = now;
+    };
     if message.deleted_at.is_some() {
         return Ok(axum::Json(History {
             data: Vec::new(),

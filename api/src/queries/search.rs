@@ -79,15 +79,18 @@ pub async fn search(
     };
     let found = app.search.query(request).await.map_err(refused)?;
     let ids: Vec<MessageId> = found.hits.iter().map(|hit| hit.id).collect();
-    let messages = app
+    let mut messages = app
         .read_model
         .hydrate(&identity.tenant, &identity.user, &ids)
         .await?;
+    // The index is a moment behind: that a word was in what is deleted now is told by nothing.
+    messages.retain(|message| message.deleted_at.is_none());
+    let dropped = (ids.len() - messages.len()) as u64;
     let pagination = Pagination {
         limit,
         has_more: found.next.is_some(),
         next_cursor: found.next.map(|cursor| cursor.to_string()),
-        total: Some(found.total),
+        total: Some(found.total.saturating_sub(dropped)),
     };
     let data = messages.into_iter().map(Message::from).collect();
     let body = Found {

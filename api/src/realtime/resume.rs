@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::ConversationId;
+use domain::conversation::Event as Happened;
+use domain::{ConversationId, Private};
 use eventstore::codec::commit_id;
-use eventstore::{Commit, DecodeError, ReadError, Record, Stream};
+use eventstore::{Commit, DecodeError, Event, ReadError, Record, Stream};
 use futures::{StreamExt, TryStreamExt};
 use projections::view::{Membership, Memberships};
 
@@ -99,7 +100,8 @@ pub(super) async fn missed(
             return Ok(Missed::Reset("too_much_missed"));
         };
         count += records.len();
-        let commits = app.codec.decode(&records).await?;
+        let mut commits = app.codec.decode(&records).await?;
+        forget_deleted(&mut commits);
         items.extend(said(user, &rooms, &commits, since, (from, to)));
         if count > MOST_READ || items.len() > MOST {
             return Ok(Missed::Reset("too_much_missed"));
@@ -172,6 +174,33 @@ async fn read_stream(
         }
     }
     Ok(records)
+}
+
+/// Takes the words out of messages that are deleted for everyone further on: who was away need not read them.
+fn forget_deleted(commits: &mut [Commit]) {
+    let mut deleted = HashSet::new();
+    // From the newest on: a deletion comes after what it deletes.
+    for commit in commits.iter_mut().rev() {
+        let Stream::Conversation(_, id) = commit.stream else {
+            continue;
+        };
+        for recorded in commit.events.iter_mut().rev() {
+            match &mut recorded.event {
+                Event::Conversation(Happened::MessageDeleted { message, .. }) => {
+                    deleted.insert((id, *message));
+                }
+                Event::Conversation(Happened::MessageSent(sent)) if deleted.contains(&(id, sent.ordinal)) => {
+                    sent.body = Private::Erased;
+                }
+                Event::Conversation(Happened::MessageEdited(edit))
+                    if deleted.contains(&(id, edit.message)) =>
+                {
+                    edit.content = Private::Erased;
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What the user would have been handed of these commits.

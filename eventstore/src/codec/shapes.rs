@@ -4,7 +4,7 @@
 use domain::conversation::body::{Attachment, Card};
 use domain::conversation::{InfoField, Kind, MessageKind};
 use domain::permission::Role;
-use domain::values::{Avatar, Content, Description, DisplayName, Emoji, GroupName};
+use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
 use domain::{ClientId, ConversationId, Ordinal, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -148,7 +148,7 @@ pub(super) struct ReactionV1 {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EmojiV1 {
-    pub(super) emoji: Emoji,
+    pub(super) emoji: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -73,6 +73,14 @@ pub async fn a_hidden_message_is_gone_for_one_user_alone<H: Home>() {
         found.iter().map(|found| found.id).collect::<Vec<_>>(),
         [in_(id, 2)]
     );
+    let answer = store
+        .hydrate(&tenant(), &user("bob"), &[in_(id, 4)])
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer[0].reply_to, &answer[0].answered),
+        (Some(ordinal(3)), &None)
+    );
     let versions = store.message_versions(&tenant(), &user("bob"), in_(id, 3)).await;
     assert_eq!(versions.unwrap(), None);
     for message in 1..=5 {

@@ -148,6 +148,52 @@ async fn what_is_deleted_for_everyone_says_nothing_any_more() {
         .problem();
 }
 
+/// Neither to who was away meanwhile, nor to who repeats the send.
+#[tokio::test]
+async fn what_was_deleted_meanwhile_is_told_to_nobody() {
+    let server = TestServer::start().await;
+    let ann = server.client("ann");
+    let direct = ann.direct("bob").await.id;
+    let mut socket = server.socket("bob").await;
+    ann.say(&direct, "before").await;
+    let cursor = socket.next().await.unwrap().cursor.unwrap();
+    socket.close().await;
+    let mut body = text(&direct, "quokka secret");
+    body["tempId"] = "once".into();
+    let sent: Message = ann
+        .post("/conversations/messages", &body)
+        .send()
+        .await
+        .expect(201)
+        .json();
+    ann.put(&path(&sent), &json!({"content": "quokka again"}))
+        .send()
+        .await
+        .expect(200);
+    ann.delete(&format!("{}?forEveryone=true", path(&sent)))
+        .send()
+        .await
+        .expect(200);
+    let after = ann.say(&direct, "after").await;
+    let mut socket = server.resume("bob", &cursor).await;
+    let missed = socket.new_message().await;
+    assert_eq!((&missed.id, &missed.content), (&sent.id, &None));
+    let edited = socket.wait("message_edited").await;
+    assert_eq!(edited["message"]["content"], Value::Null);
+    assert_eq!(socket.wait("message_deleted").await["messageId"], sent.id);
+    assert_eq!(socket.new_message().await, after);
+    let repeated: Value = ann
+        .post("/conversations/messages", &body)
+        .send()
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(
+        (&repeated["id"], &repeated["content"], &repeated["isDeleted"]),
+        (&json!(sent.id), &Value::Null, &json!(true))
+    );
+}
+
 #[tokio::test]
 async fn deleting_what_is_unread_makes_it_not_unread() {
     let server = TestServer::start().await;

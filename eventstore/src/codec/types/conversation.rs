@@ -4,6 +4,7 @@ use domain::conversation::{
     Body, Edit, Event as Happened, GroupInfo, InfoChange, InfoField, Message, MessageKind, Reaction,
 };
 use domain::permission::Role;
+use domain::values::Emoji;
 use domain::{Private, UserId};
 
 use super::{ReadEventError, Shape, Written, clear};
@@ -152,7 +153,7 @@ fn write_reaction(event_type: &'static str, reaction: &Reaction) -> Written {
         user: reaction.user.clone(),
     };
     let emoji = reaction.emoji.readable().cloned();
-    let body = emoji.map(|emoji| EmojiV1 { emoji });
+    let body = emoji.map(|emoji| EmojiV1 { emoji: emoji.into() });
     clear(event_type, &data).sealing(&reaction.user, body.as_ref())
 }
 
@@ -283,6 +284,6 @@ fn read_reaction(shape: &Shape<'_>) -> Result<Reaction, ReadEventError> {
     Ok(Reaction {
         message: data.ordinal,
         user: data.user,
-        emoji: shape.body(|body: EmojiV1| body.emoji)?,
+        emoji: shape.body(|body: EmojiV1| Emoji::recorded(body.emoji))?,
     })
 }

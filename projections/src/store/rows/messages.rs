@@ -190,7 +190,7 @@ pub(in crate::store) fn message_facts<'r>(
         };
         let message = facts.messages.entry(ordinal).or_insert(message);
         if let Some(user) = columns.optional_user()? {
-            let emoji = columns.parsed(Emoji::parse)?;
+            let emoji = Emoji::recorded(columns.text()?);
             message.reactions.entry(user).or_default().insert(emoji);
         }
     }

@@ -15,6 +15,11 @@ JOIN members AS m ON m.conversation_id = asked.id AND m.user_id = $2 AND m.tenan
 JOIN messages AS s ON s.conversation_id = m.conversation_id AND s.ordinal = asked.ordinal
 LEFT JOIN messages AS answered
     ON answered.conversation_id = s.conversation_id AND answered.ordinal = s.reply_to
+    AND NOT EXISTS (
+        SELECT 1 FROM hidden_messages AS unseen
+        WHERE unseen.tenant_id = $1 AND unseen.user_id = $2
+          AND unseen.conversation_id = answered.conversation_id AND unseen.ordinal = answered.ordinal
+    )
 WHERE NOT EXISTS (
     SELECT 1 FROM hidden_messages AS h
     WHERE h.tenant_id = $1 AND h.user_id = $2

@@ -24,4 +24,9 @@ LEFT JOIN (
 ) AS s ON true
 LEFT JOIN messages AS answered
     ON answered.conversation_id = s.conversation_id AND answered.ordinal = s.reply_to
+    AND NOT EXISTS (
+        SELECT 1 FROM hidden_messages AS unseen
+        WHERE unseen.tenant_id = $1 AND unseen.user_id = $2
+          AND unseen.conversation_id = answered.conversation_id AND unseen.ordinal = answered.ordinal
+    )
 WHERE m.conversation_id = $3 AND m.user_id = $2 AND m.tenant_id = $1 AND m.is_active

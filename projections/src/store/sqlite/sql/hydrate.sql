@@ -17,6 +17,11 @@ CROSS JOIN members AS m ON m.conversation_id = unhex(asked.value ->> 0) AND m.us
 CROSS JOIN messages AS s ON s.conversation_id = m.conversation_id AND s.ordinal = asked.value ->> 1
 LEFT JOIN messages AS answered
     ON answered.conversation_id = s.conversation_id AND answered.ordinal = s.reply_to
+    AND NOT EXISTS (
+        SELECT 1 FROM hidden_messages AS unseen
+        WHERE unseen.tenant_id = ?1 AND unseen.user_id = ?2
+          AND unseen.conversation_id = answered.conversation_id AND unseen.ordinal = answered.ordinal
+    )
 WHERE NOT EXISTS (
     SELECT 1 FROM hidden_messages AS h
     WHERE h.tenant_id = ?1 AND h.user_id = ?2
