@@ -20,10 +20,13 @@ use crate::commands::Repeats;
 use crate::consistency::Consistency;
 use crate::limits::Limits;
 use crate::realtime::{Cursors, Hub};
+use crate::standing::Standing;
 
 /// How long a profile that was recorded is not looked at again.
 const PROFILE_REMEMBERED: Duration = Duration::from_secs(3_600);
 const PROFILES_REMEMBERED: u64 = 100_000;
+/// Members of one event whom other nodes are told of.
+const ANNOUNCED: usize = 500;
 
 /// How a station of the node is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct Edge {
 pub struct App {
     /// Checks tokens.
     pub authenticator: Arc<Authenticator>,
+    /// Whom not to let in, whatever their tokens say.
+    pub standing: Standing,
     /// How much anyone may ask.
     pub limits: Arc<Limits>,
     /// The event log.
@@ -114,7 +119,8 @@ impl Default for ProfileCache {
 }
 
 impl App {
-    /// Tells the nodes at which they are online that users were made members there.
+    /// Tells the nodes at which they are online that users were made members there. Of very many at once only
+    /// the first ones: the others are found when memberships are looked at, as all of them would be.
     pub fn announce(&self, tenant: &TenantId, conversation: ConversationId, outcome: &Outcome<Happened>) {
         let Outcome::Appended { position, events, .. } = outcome else {
             return;
@@ -123,7 +129,7 @@ impl App {
             let (Happened::Created { members, .. } | Happened::MembersAdded { members }) = event else {
                 continue;
             };
-            for (user, _) in members {
+            for (user, _) in members.iter().take(ANNOUNCED) {
                 self.signals.publish(Signal::Joined {
                     tenant: tenant.clone(),
                     user: user.clone(),

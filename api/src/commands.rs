@@ -15,6 +15,7 @@ pub mod keeping;
 pub mod messages;
 pub mod reads;
 mod repeats;
+pub mod users;
 
 use asked::Asked;
 pub use repeats::Repeats;

@@ -133,6 +133,16 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
     }
 
+    /// The token is a person's, and this is for backends.
+    #[must_use]
+    pub fn not_a_service() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "this needs a token with the scope service",
+        )
+    }
+
     /// Too much was asked for; in so many seconds there is room for more.
     #[must_use]
     pub fn rate_limited(wait: NonZeroU32) -> Self {

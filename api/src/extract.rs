@@ -22,9 +22,10 @@ mod idempotency;
 
 pub use idempotency::idempotency_key;
 
-/// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
-/// members of a large group.
+/// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits.
 const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The most bytes of one that names the members of a large group.
+const MAX_LARGE_BODY_BYTES: usize = 2 * 1024 * 1024;
 /// How long the next piece of a body may take.
 const PIECE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take once the server is to stop.
@@ -39,21 +40,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        check_media_type(request.headers())?;
-        let stopping = request
-            .extensions()
-            .get::<Stopping>()
-            .cloned()
-            .unwrap_or_default();
-        let body = timeout(
-            BODY_PATIENCE,
-            read_body(request.into_body(), PIECE_PATIENCE, stopping.0),
-        );
-        let body = body.await.unwrap_or_else(|_| Err(ApiError::request_timeout()))?;
-        let value =
-            json::parse(&body).map_err(|fault| ApiError::bad_request("malformed_json", fault.to_string()))?;
-        fields(value).map(Self)
+        read_json(request, MAX_BODY_BYTES).await.map(Self)
     }
+}
+
+/// A JSON body that may name ten thousand users.
+pub struct LargeJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for LargeJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        read_json(request, MAX_LARGE_BODY_BYTES).await.map(Self)
+    }
+}
+
+async fn read_json<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, ApiError> {
+    check_media_type(request.headers())?;
+    let stopping = request
+        .extensions()
+        .get::<Stopping>()
+        .cloned()
+        .unwrap_or_default();
+    let body = read_body(request.into_body(), most, PIECE_PATIENCE, stopping.0);
+    let body = timeout(BODY_PATIENCE, body).await;
+    let body = body.unwrap_or_else(|_| Err(ApiError::request_timeout()))?;
+    let value =
+        json::parse(&body).map_err(|fault| ApiError::bad_request("malformed_json", fault.to_string()))?;
+    fields(value)
 }
 
 /// A JSON body that may be missing: then it is as if nothing were in it.
@@ -102,8 +116,13 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// Reads a body to its end. One that announces too much is not begun with, so that whoever asked whether
 /// to send it need not.
-async fn read_body(body: Body, patience: Duration, stopping: CancellationToken) -> Result<Vec<u8>, ApiError> {
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+async fn read_body(
+    body: Body,
+    most: usize,
+    patience: Duration,
+    stopping: CancellationToken,
+) -> Result<Vec<u8>, ApiError> {
+    if body.size_hint().lower() > most as u64 {
         return Err(ApiError::too_large());
     }
     let mut pieces = body.into_data_stream();
@@ -121,7 +140,7 @@ async fn read_body(body: Body, patience: Duration, stopping: CancellationToken) 
         };
         match piece {
             None => return Ok(bytes),
-            Some(Ok(piece)) if bytes.len() + piece.len() > MAX_BODY_BYTES => {
+            Some(Ok(piece)) if bytes.len() + piece.len() > most => {
                 return Err(ApiError::too_large());
             }
             Some(Ok(piece)) => bytes.extend_from_slice(&piece),
@@ -213,6 +232,28 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
         let member = UserId::parse(member).map_err(|error| ApiError::invalid_field(&error))?;
         Ok(Self(conversation_id(&id)?, member))
     }
+}
+
+/// A user in a path.
+pub struct UserPath(pub UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        let axum::extract::Path(user) = path.map_err(|_| ApiError::not_found())?;
+        let user = UserId::parse(user).map_err(|error| ApiError::invalid_field(&error))?;
+        Ok(Self(user))
+    }
+}
+
+/// A field that is there, though it may be `null`.
+///
+/// # Errors
+/// When it is something else.
+pub fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A flag in a query: `true` or `false`.
@@ -386,7 +427,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_stays_away_or_grows_too_large_is_given_up() {
         let short = Duration::from_millis(20);
-        let read = |body| read_body(body, short, CancellationToken::new());
+        let read = |body| read_body(body, MAX_BODY_BYTES, short, CancellationToken::new());
         let pieces = |count: usize| {
             let piece = || Ok::<_, std::io::Error>(vec![b'x'; MAX_BODY_BYTES / 4]);
             futures::stream::iter((0..count).map(move |_| piece()))

@@ -27,4 +27,5 @@ pub mod realtime;
 pub mod request;
 pub mod router;
 pub mod server;
+pub mod standing;
 pub mod wire;

@@ -26,6 +26,7 @@ use crate::config::Deployment;
 use crate::consistency::Consistency;
 use crate::folder::Folder;
 use crate::realtime::{Cursors, Hub, Starting};
+use crate::standing::Standing;
 
 mod cluster;
 mod embedded;
@@ -303,6 +304,9 @@ impl Node {
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
             ])?
             .install_recorder()?;
+        let standing =
+            Standing::load(self.read_model.clone(), projected, self.log.shards(), hub.clone()).await?;
+        tokio::spawn(standing.clone().keep_up(self.stations.child_token()));
         if let Some((jwks, every)) = edge.jwks {
             tokio::spawn(jwks.keep_fresh(every, self.stopping.clone()));
         }
@@ -328,6 +332,7 @@ impl Node {
             profiles: ProfileCache::default(),
             repeats: Repeats::default(),
             authenticator: edge.authenticator,
+            standing,
             limits: edge.limits,
             edit_window: edge.edit_window,
         }))

@@ -10,6 +10,7 @@
 //! and `frame`.
 
 mod audience;
+mod crowds;
 mod cursor;
 mod feeds;
 mod frame;

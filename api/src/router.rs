@@ -11,7 +11,7 @@ use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
-use crate::commands::{changes, conversations, groups, keeping, messages, reads};
+use crate::commands::{changes, conversations, groups, keeping, messages, reads, users};
 use crate::cors::{self, Origin};
 use crate::error::ApiError;
 use crate::{figures, health, queries, realtime, request};
@@ -77,6 +77,8 @@ pub fn router(app: Arc<App>, origins: &[Origin]) -> Router {
             get(queries::messages::stats),
         )
         .route("/users", get(queries::users::list))
+        .route("/users/me", put(users::update_me))
+        .route("/users/{id}", put(users::update))
         .route("/ws", get(realtime::upgrade))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

@@ -1,5 +1,5 @@
-//! Clients that ask over HTTP, in a process of their own: each asks the next as soon as it was answered, on a
-//! connection that stays open.
+//! Clients that ask over HTTP, in a process of their own, each on a connection that stays open: the next as soon as
+//! the one before was answered, or when its time has come.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ pub(crate) struct Requests {
     pub(crate) paths: Vec<String>,
     /// How many clients there are.
     pub(crate) clients: usize,
+    /// How many are due a second, of all clients together; `None` is as many as are answered.
+    pub(crate) per_second: Option<f64>,
     /// Seconds before it counts.
     pub(crate) warm_up: f64,
     /// Seconds for which it counts.
@@ -43,7 +45,7 @@ pub(crate) struct Requests {
 pub(crate) struct Answers {
     /// Answers a second.
     pub(crate) per_second: f64,
-    /// From asked to read to the end.
+    /// From asked, or due, to read to the end.
     pub(crate) latencies: Summary,
     /// CPU seconds of the clients.
     pub(crate) cpu: f64,
@@ -86,7 +88,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         let start = Instant::now() + Duration::from_secs_f64(requests.warm_up);
         let clients = (0..requests.clients).map(async |client| {
             let first = client * requests.paths.len() / requests.clients;
-            tokio::spawn(ask(Arc::clone(&requests), first, start)).await?
+            tokio::spawn(ask(Arc::clone(&requests), (client, first), start)).await?
         });
         let mut latencies = Latencies::default();
         for of_client in try_join_all(clients).await? {
@@ -103,12 +105,22 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 }
 
 /// One client: what is answered from the start on, until the time is over, counts.
-async fn ask(requests: Arc<Requests>, first: usize, start: Instant) -> anyhow::Result<Latencies> {
+async fn ask(
+    requests: Arc<Requests>,
+    (number, first): (usize, usize),
+    start: Instant,
+) -> anyhow::Result<Latencies> {
     let end = start + Duration::from_secs_f64(requests.seconds);
     let mut client = Client::connect(&requests).await?;
     let mut latencies = Latencies::default();
-    for path in requests.paths.iter().cycle().skip(first) {
-        let asked = Instant::now();
+    let begun = Instant::now();
+    for (turn, path) in requests.paths.iter().cycle().skip(first).enumerate() {
+        let mut asked = Instant::now();
+        if let Some(per_second) = requests.per_second {
+            let due = to_f64((turn * requests.clients + number) as u64) / per_second;
+            asked = begun + Duration::from_secs_f64(due);
+            tokio::time::sleep_until(asked.into()).await;
+        }
         client.ask(path).await?;
         let answered = Instant::now();
         if answered > end {

@@ -13,6 +13,7 @@ pub(crate) mod indexing;
 mod latency;
 mod lists;
 mod pages;
+mod queries;
 mod reading;
 mod reads;
 mod rebuild;
@@ -83,6 +84,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "lists",
         run: |run| Box::pin(lists::run(run)),
+    },
+    Scenario {
+        name: "queries",
+        run: |run| Box::pin(queries::run(run)),
     },
     Scenario {
         name: "search",

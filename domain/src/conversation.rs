@@ -33,7 +33,7 @@ pub use import::ImportedLine;
 pub use messages::Facts;
 
 /// The most members that one command may name. A larger group is filled by several commands.
-pub const MAX_MEMBERS_AT_ONCE: usize = 1_000;
+pub const MAX_MEMBERS_AT_ONCE: usize = 10_000;
 
 /// What the rules need to know of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -13,6 +13,9 @@ use crate::{ConversationId, MessageId, Private, Timestamp, UserId};
 #[derive(Clone, Debug, Default)]
 pub struct User {
     profile: Option<Private<Profile>>,
+    /// What the identity provider said last: only what it says anew counts.
+    claimed: Option<Private<Profile>>,
+    status: Status,
     archived: BTreeSet<ConversationId>,
     /// Until when each is muted; `None` is for ever.
     muted: BTreeMap<ConversationId, Option<Timestamp>>,
@@ -27,11 +30,42 @@ pub struct Profile {
     pub avatar: Option<Avatar>,
 }
 
+/// What of a [`Profile`] is to be another: each field that is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileChange {
+    /// Another name.
+    pub name: Option<DisplayName>,
+    /// Another picture, or none.
+    pub avatar: Option<Option<Avatar>>,
+}
+
+/// Whether a user is let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// The user is let in.
+    #[default]
+    Active,
+    /// The account is not in use.
+    Inactive,
+    /// The user is kept out.
+    Blocked,
+}
+
 /// What someone wants of a user.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Take on this profile.
+    /// Take on the profile that the identity provider tells, if that is news.
     UpdateProfile(Profile),
+    /// Change what the user is called, or whether the user is let in.
+    Change {
+        /// The user, who need not be the one who asks.
+        user: UserId,
+        /// What of the profile.
+        profile: ProfileChange,
+        /// Which status.
+        status: Option<Status>,
+    },
     /// Put a conversation away until something new is said there.
     Archive(ConversationId),
     /// Bring it back.
@@ -77,6 +111,15 @@ pub enum Event {
     Unmuted(ConversationId),
     /// A message is not shown to the user any more.
     Hidden(MessageId),
+    /// The user, or a backend, changed the profile: it is now this one, until the identity provider has news.
+    ProfileChanged {
+        /// Whose profile it is.
+        user: UserId,
+        /// The new profile.
+        profile: Private<Profile>,
+    },
+    /// The user has another status.
+    StatusChanged(Status),
 }
 
 /// Why a command was refused.
@@ -88,6 +131,9 @@ pub enum Error {
     /// A time that is over already.
     #[error("a conversation is muted until a time that is still to come")]
     MutedUntilThePast,
+    /// A profile without a name.
+    #[error("a user who is not called anything yet needs a name")]
+    Nameless,
 }
 
 impl Aggregate for User {
@@ -100,12 +146,17 @@ impl Aggregate for User {
         let user = context.actor.clone().ok_or(Error::NoActor)?;
         let event = match command {
             Command::UpdateProfile(profile) => {
-                let is_known = state.profile.as_ref().and_then(Private::readable) == Some(profile);
+                let is_known = state.claimed.as_ref().and_then(Private::readable) == Some(profile);
                 (!is_known).then(|| Event::ProfileUpdated {
                     user,
                     profile: Private::Readable(profile.clone()),
                 })
             }
+            Command::Change {
+                user,
+                profile,
+                status,
+            } => return state.change(user, profile, *status),
             // Once more counts: it may have come back in the meantime.
             Command::Archive(conversation) => Some(Event::Archived(*conversation)),
             Command::Unarchive(conversation) => state
@@ -140,7 +191,12 @@ impl Aggregate for User {
 
     fn evolve(state: &mut Self, event: &Event) {
         match event {
-            Event::ProfileUpdated { profile, .. } => state.profile = Some(profile.clone()),
+            Event::ProfileUpdated { profile, .. } => {
+                state.profile = Some(profile.clone());
+                state.claimed = Some(profile.clone());
+            }
+            Event::ProfileChanged { profile, .. } => state.profile = Some(profile.clone()),
+            Event::StatusChanged(status) => state.status = *status,
             Event::Archived(conversation) => drop(state.archived.insert(*conversation)),
             Event::Unarchived(conversation) => drop(state.archived.remove(conversation)),
             Event::Muted { conversation, until } => drop(state.muted.insert(*conversation, *until)),
@@ -148,6 +204,35 @@ impl Aggregate for User {
             // They are many, and no rule asks for them.
             Event::Hidden(_) => {}
         }
+    }
+}
+
+impl User {
+    fn change(
+        &self,
+        user: &UserId,
+        change: &ProfileChange,
+        status: Option<Status>,
+    ) -> Result<Vec<Event>, Error> {
+        let mut events = Vec::new();
+        if *change != ProfileChange::default() {
+            let known = self.profile.as_ref().and_then(Private::readable);
+            let name = change.name.as_ref().or(known.map(|known| &known.name));
+            let avatar = known.and_then(|known| known.avatar.clone());
+            let profile = Profile {
+                name: name.cloned().ok_or(Error::Nameless)?,
+                avatar: change.avatar.clone().unwrap_or(avatar),
+            };
+            if known != Some(&profile) {
+                events.push(Event::ProfileChanged {
+                    user: user.clone(),
+                    profile: Private::Readable(profile),
+                });
+            }
+        }
+        let status = status.filter(|status| *status != self.status);
+        events.extend(status.map(Event::StatusChanged));
+        Ok(events)
     }
 }
 
@@ -189,6 +274,73 @@ mod tests {
         given::<User>([updated(Private::Erased)])
             .when("ann", Command::UpdateProfile(profile("Ann")))
             .then([updated(Private::Readable(profile("Ann")))]);
+    }
+
+    fn change(name: Option<&str>, avatar: Option<Option<&str>>, status: Option<Status>) -> Command {
+        let avatar = avatar.map(|avatar| avatar.map(|url| Avatar::parse(url).unwrap()));
+        Command::Change {
+            user: user("ann"),
+            profile: ProfileChange {
+                name: name.map(|name| DisplayName::parse(name).unwrap()),
+                avatar,
+            },
+            status,
+        }
+    }
+
+    fn changed(name: &str, avatar: Option<&str>) -> Event {
+        Event::ProfileChanged {
+            user: user("ann"),
+            profile: Private::Readable(Profile {
+                avatar: avatar.map(|url| Avatar::parse(url).unwrap()),
+                ..profile(name)
+            }),
+        }
+    }
+
+    #[test]
+    fn what_a_user_changed_stays_until_the_identity_provider_has_news() {
+        let told = updated(Private::Readable(profile("Ann")));
+        let picture = "https://example.org/a.png";
+        given::<User>([told.clone()])
+            .when("ann", change(None, Some(Some(picture)), None))
+            .then([changed("Ann", Some(picture))]);
+        given::<User>([told.clone(), changed("Annie", Some(picture))])
+            .when("ann", change(None, Some(None), None))
+            .then([changed("Annie", None)]);
+        given::<User>([told.clone(), changed("Annie", None)])
+            .when("ann", Command::UpdateProfile(profile("Ann")))
+            .then([]);
+        given::<User>([told, changed("Annie", None)])
+            .when("ann", Command::UpdateProfile(profile("Anna")))
+            .then([updated(Private::Readable(profile("Anna")))]);
+    }
+
+    #[test]
+    fn who_is_not_called_anything_needs_a_name() {
+        given::<User>([])
+            .when("ann", change(None, Some(None), None))
+            .then_refused(Error::Nameless);
+        given::<User>([updated(Private::Erased)])
+            .when("ann", change(None, Some(None), Some(Status::Blocked)))
+            .then_refused(Error::Nameless);
+        given::<User>([])
+            .when("ann", change(Some("Ann"), None, None))
+            .then([changed("Ann", None)]);
+    }
+
+    #[test]
+    fn a_status_is_changed_by_another_one() {
+        let blocked = Event::StatusChanged(Status::Blocked);
+        given::<User>([])
+            .when("backend", change(None, None, Some(Status::Active)))
+            .then([]);
+        given::<User>([])
+            .when("backend", change(Some("Ann"), None, Some(Status::Blocked)))
+            .then([changed("Ann", None), blocked.clone()]);
+        given::<User>([blocked])
+            .when("backend", change(None, None, Some(Status::Active)))
+            .then([Event::StatusChanged(Status::Active)]);
     }
 
     fn conversation() -> ConversationId {

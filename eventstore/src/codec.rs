@@ -14,11 +14,12 @@ use serde_json::value::RawValue;
 
 use self::decoded::Decoded;
 use crate::envelope::{CommandTag, Commit, Event, Recorded, Trace};
-use crate::log::Record;
+use crate::log::{EventLog, ReadError, Record};
 use crate::sealing::{self, KeyStore, KeysUnavailable, Sealed, Vault};
 use crate::subject::Stream;
 
 mod decoded;
+pub mod parts;
 mod shapes;
 mod types;
 
@@ -44,6 +45,9 @@ pub enum DecodeError {
     /// The keys are away: try again.
     #[error(transparent)]
     Keys(#[from] KeysUnavailable),
+    /// The parts of a commit could not be read: try again.
+    #[error("the parts of a commit cannot be read: {0}")]
+    Parts(#[from] ReadError),
 }
 
 /// An event that is about to be written.
@@ -61,13 +65,18 @@ pub struct Draft {
     pub event: Event,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct WireCommit<'a> {
     v: u8,
     id: CommitId,
     time: Timestamp,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     events: Vec<WireEvent<'a>>,
+    /// The text of a part, and of a commit in parts where they are.
+    #[serde(default)]
+    part: Option<String>,
+    #[serde(default)]
+    parts: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,6 +157,8 @@ pub fn assemble(id: CommitId, time: Timestamp, events: &[String]) -> Bytes {
 #[derive(Clone)]
 pub struct Codec {
     vault: Vault,
+    /// Where the parts of large commits are.
+    log: Option<Arc<dyn EventLog>>,
     /// Types that are not decoded although they are known.
     unknown: Arc<HashSet<String>>,
     decoded: Decoded,
@@ -159,8 +170,18 @@ impl Codec {
     pub fn new(keys: Arc<dyn KeyStore>) -> Self {
         Self {
             vault: Vault::new(keys),
+            log: None,
             unknown: Arc::default(),
             decoded: Decoded::default(),
+        }
+    }
+
+    /// The same, for this log: it reads commits in parts, too.
+    #[must_use]
+    pub fn over(self, log: Arc<dyn EventLog>) -> Self {
+        Self {
+            log: Some(log),
+            ..self
         }
     }
 
@@ -236,8 +257,21 @@ impl Codec {
 
     async fn parse_and_open(&self, records: &[Record]) -> Result<Vec<Commit>, DecodeError> {
         let mut parsed = Vec::with_capacity(records.len());
-        for record in records {
-            parsed.push((record, parse(record)?));
+        let mut joined = Vec::new();
+        for (index, record) in records.iter().enumerate() {
+            let commit = parse(record)?;
+            if !commit.parts.is_empty() {
+                joined.push((index, self.joined(record, &commit).await?));
+            }
+            parsed.push((record, commit));
+        }
+        if !joined.is_empty() {
+            drop(parsed);
+            let mut records = records.to_vec();
+            joined
+                .into_iter()
+                .for_each(|(index, whole)| records[index] = whole);
+            return Box::pin(self.parse_and_open(&records)).await;
         }
         let names: HashSet<_> = parsed
             .iter()
@@ -305,8 +339,16 @@ fn parse(record: &Record) -> Result<WireCommit<'_>, DecodeError> {
             format!("record format {} is unknown", commit.v),
         ));
     }
-    if commit.events.is_empty() {
-        return Err(undecodable(record, "a commit without events"));
+    let kinds = [
+        !commit.events.is_empty(),
+        commit.part.is_some(),
+        !commit.parts.is_empty(),
+    ];
+    if kinds.into_iter().filter(|is| *is).count() != 1 {
+        return Err(undecodable(
+            record,
+            "a commit without events, or with two kinds of them",
+        ));
     }
     Ok(commit)
 }

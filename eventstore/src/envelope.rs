@@ -23,7 +23,7 @@ pub struct Commit {
     pub stream: Stream,
     /// When it was recorded; never decreasing within a stream.
     pub time: Timestamp,
-    /// Its events, at least one.
+    /// Its events; none in a part of a larger commit (see [`crate::codec::parts`]).
     pub events: Vec<Recorded>,
 }
 

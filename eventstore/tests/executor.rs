@@ -35,6 +35,7 @@ mod executor {
     mod lost_acks;
     mod marks;
     mod messages;
+    mod parts;
     mod repeats;
     mod simulation;
     mod snapshots;

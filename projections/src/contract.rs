@@ -20,6 +20,7 @@ pub mod memberships;
 pub mod messages;
 pub mod receipts;
 pub mod settings;
+pub mod statuses;
 
 use std::sync::Arc;
 
@@ -112,6 +113,9 @@ macro_rules! read_model_contract {
             settings::conversations_are_counted,
             settings::members_come_in_pages,
             settings::a_group_is_renamed_and_its_members_change,
+            conversations::sizes_and_authors_are_told,
+            statuses::a_status_is_told_with_the_profile,
+            statuses::changed_statuses_are_listed_by_shard,
             facts::a_command_is_known_with_its_checkpoint,
             facts::the_first_of_a_repeated_command_stays,
             facts::old_commands_are_pruned_a_few_at_once,

@@ -15,7 +15,7 @@ use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::members::{MemberRow, ReadMoveRow};
 use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
-use crate::users::{SettingsKey, SettingsRow, UserRow};
+use crate::users::{SettingsKey, SettingsRow, StatusRow, UserRow};
 
 mod messages;
 
@@ -84,6 +84,8 @@ pub struct Changes {
     pub read_moves: Vec<ReadMoveRow>,
     /// Users as they are now.
     pub users: Vec<UserRow>,
+    /// Whether users are let in now.
+    pub statuses: Vec<StatusRow>,
     /// New commands. One that is known already stays as it was first recorded.
     pub commands: Vec<CommandRow>,
 }
@@ -167,7 +169,10 @@ impl Keys {
                     self.settings
                         .insert((tenant.clone(), user.clone(), *conversation));
                 }
-                user::Event::ProfileUpdated { .. } | user::Event::Hidden(_) => {}
+                user::Event::ProfileUpdated { .. }
+                | user::Event::ProfileChanged { .. }
+                | user::Event::StatusChanged(_)
+                | user::Event::Hidden(_) => {}
             }
         }
     }
@@ -197,6 +202,7 @@ struct Fold {
     messages: Messages,
     read_moves: Vec<ReadMoveRow>,
     users: BTreeMap<(TenantId, UserId), UserRow>,
+    statuses: BTreeMap<(TenantId, UserId), StatusRow>,
     /// Each with whether it changed.
     settings: BTreeMap<SettingsKey, (SettingsRow, bool)>,
     hidden: BTreeSet<HiddenRow>,
@@ -279,7 +285,12 @@ impl Fold {
                     let Event::User(event) = recorded.event else {
                         return Err(FOREIGN);
                     };
-                    self.of_user((&tenant, &id), event, at)?;
+                    let at = At {
+                        shard,
+                        sequence,
+                        time: at,
+                    };
+                    self.of_user((&tenant, &id), event, &at)?;
                 }
             }
         }
@@ -376,9 +387,9 @@ impl Fold {
         Ok(())
     }
 
-    fn of_user(&mut self, (tenant, id): (&TenantId, &UserId), event: user::Event, at: Timestamp) -> Folded {
+    fn of_user(&mut self, (tenant, id): (&TenantId, &UserId), event: user::Event, at: &At) -> Folded {
         match event {
-            user::Event::ProfileUpdated { user, profile } => {
+            user::Event::ProfileUpdated { user, profile } | user::Event::ProfileChanged { user, profile } => {
                 if user != *id {
                     return Err("a profile of another user than the stream's");
                 }
@@ -386,7 +397,7 @@ impl Fold {
                 self.users.insert((tenant.clone(), id.clone()), row);
             }
             user::Event::Archived(conversation) => {
-                self.settings((tenant, id), conversation).archived_at = Some(at)
+                self.settings((tenant, id), conversation).archived_at = Some(at.time)
             }
             user::Event::Unarchived(conversation) => {
                 self.settings((tenant, id), conversation).archived_at = None
@@ -398,6 +409,16 @@ impl Fold {
             user::Event::Unmuted(conversation) => {
                 let row = self.settings((tenant, id), conversation);
                 (row.is_muted, row.muted_until) = (false, None);
+            }
+            user::Event::StatusChanged(status) => {
+                let row = StatusRow {
+                    tenant: tenant.clone(),
+                    user: id.clone(),
+                    status,
+                    shard: at.shard,
+                    changed: at.sequence,
+                };
+                self.statuses.insert((tenant.clone(), id.clone()), row);
             }
             user::Event::Hidden(message) => {
                 self.hidden.insert(HiddenRow {
@@ -440,6 +461,7 @@ impl Fold {
         changes.settings = settings.map(|(row, _)| row).collect();
         changes.read_moves = self.read_moves;
         changes.users = self.users.into_values().collect();
+        changes.statuses = self.statuses.into_values().collect();
         changes.commands = self.commands.into_values().collect();
         changes
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{ConversationId, MessageId, TenantId, Timestamp, UserId};
+use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::FactStore;
 use eventstore::snapshot::SnapshotStore;
@@ -14,7 +14,7 @@ use crate::fold::{Changes, Keys, Rows};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
     MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
-    ReactionView, Receipt, VersionView,
+    ReactionView, ReceiptPage, ReceiptRange, StatusChange, VersionView,
 };
 
 #[macro_use]
@@ -251,7 +251,39 @@ pub trait ReadModel: FactStore + SnapshotStore {
         conversation: ConversationId,
     ) -> Result<Vec<UserId>, StoreError>;
 
-    /// The profiles of those of the users that have one.
+    /// How many active members those of the conversations have that exist, of whatever tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn sizes(
+        &self,
+        conversations: &[ConversationId],
+    ) -> Result<BTreeMap<ConversationId, u64>, StoreError>;
+
+    /// Who wrote the messages of a conversation above one up to another, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn authors(
+        &self,
+        conversation: ConversationId,
+        above: u64,
+        up_to: Ordinal,
+    ) -> Result<Vec<UserId>, StoreError>;
+
+    /// The users of this shard whose status changed after this sequence, each with the newest, in the order of
+    /// the log.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn status_changes(
+        &self,
+        shard: u16,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StatusChange>, StoreError>;
+
+    /// The profiles of those of the users that something is known of.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or damaged.
@@ -261,17 +293,29 @@ pub trait ReadModel: FactStore + SnapshotStore {
         users: &[UserId],
     ) -> Result<BTreeMap<UserId, Profile>, StoreError>;
 
-    /// Who but its sender has read a message, and since when, by user; who left meanwhile is among them.
-    /// Empty when there is no such message for this user.
+    /// Who but its sender has read a message, and since when: a page by user, of those after this one; who left
+    /// meanwhile is among them. `None` when there is no such message for this user.
     ///
     /// # Errors
     /// [`StoreError`] when the database is away or damaged.
-    async fn read_by(
+    async fn receipts(
         &self,
         tenant: &TenantId,
         user: &UserId,
         message: MessageId,
-    ) -> Result<Vec<Receipt>, StoreError>;
+        page: ReceiptRange<'_>,
+    ) -> Result<Option<ReceiptPage>, StoreError>;
+
+    /// Whether others know that the user, a member, has read up to a message, or beyond.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn has_read(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<bool, StoreError>;
 }
 
 /// Where a projector puts what it folded.

@@ -1,6 +1,6 @@
 //! Users: what people are called, and how they keep their conversations.
 
-use domain::user::Profile;
+use domain::user::{Profile, Status};
 use domain::{ConversationId, Private, TenantId, Timestamp, UserId};
 
 /// A user's profile.
@@ -30,6 +30,21 @@ impl UserRow {
             avatar,
         }
     }
+}
+
+/// Whether a user is let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusRow {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: UserId,
+    /// The status.
+    pub status: Status,
+    /// The shard of the user's stream.
+    pub shard: u16,
+    /// The sequence there of the commit that last changed it.
+    pub changed: u64,
 }
 
 /// Whose settings of which conversation.

@@ -3,6 +3,7 @@
 use domain::conversation::body::{Attachment, Card};
 use domain::conversation::{Kind, MessageKind};
 use domain::permission::Role;
+use domain::user::Status;
 use domain::{ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
 
@@ -338,7 +339,44 @@ pub struct Profile {
     pub name: Option<String>,
     /// The picture that others see.
     pub avatar: Option<String>,
+    /// Whether the user is let in.
+    pub status: Status,
+}
+
+/// A user has another status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChange {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: UserId,
+    /// The status from then on.
+    pub status: Status,
+    /// The sequence of the commit that changed it.
+    pub sequence: u64,
 }
 
 /// Who has read a message, and since when.
 pub type Receipt = (UserId, Timestamp);
+
+/// Which page of the receipts of a message is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiptRange<'a> {
+    /// The most receipts to answer.
+    pub limit: u32,
+    /// Only those of users after this one.
+    pub after: Option<&'a UserId>,
+}
+
+/// A page of the receipts of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiptPage {
+    /// The members who could have read it: all but its sender.
+    pub total_members: u64,
+    /// How many of them have.
+    pub read_count: u64,
+    /// The receipts, by user.
+    pub items: Vec<Receipt>,
+    /// Whether there are more after the last one.
+    pub has_more: bool,
+}

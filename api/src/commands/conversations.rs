@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
-use crate::extract::{Json, UserIdIn, idempotency_key};
+use crate::extract::{Json, LargeJson, UserIdIn, idempotency_key};
 use crate::wire::Conversation;
 
 /// What a keyed command that opens a direct conversation is called.
@@ -84,7 +84,7 @@ pub async fn create_group(
     State(app): State<Arc<App>>,
     identity: Identity,
     headers: HeaderMap,
-    Json(body): Json<CreateGroup>,
+    LargeJson(body): LargeJson<CreateGroup>,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let about = GroupInfo {

@@ -1,5 +1,6 @@
 //! Changing groups: what they are called, and who is in them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,7 +10,7 @@ use domain::conversation::{Command, InfoChange};
 use domain::permission::Role;
 use domain::values::{Avatar, Description, GroupName};
 use domain::{ConversationId, UserId};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::asked::shown;
 use super::{Asked, trace};
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
-use crate::extract::{ConversationPath, Json, MemberPath, UserIdIn, idempotency_key};
+use crate::extract::{ConversationPath, Json, LargeJson, MemberPath, UserIdIn, idempotency_key, named};
 use crate::wire::Member;
 
 /// The body of `PUT /conversations/{id}`. What is missing stays as it is; `null` takes away.
@@ -28,11 +29,6 @@ pub struct UpdateGroup {
     description: Option<Option<String>>,
     #[serde(default, deserialize_with = "named")]
     avatar: Option<Option<String>>,
-}
-
-/// A field that is there, though it may be `null`.
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 impl UpdateGroup {
@@ -109,7 +105,7 @@ pub async fn add_members(
     identity: Identity,
     ConversationPath(id): ConversationPath,
     headers: HeaderMap,
-    Json(body): Json<AddMembers>,
+    LargeJson(body): LargeJson<AddMembers>,
 ) -> Result<Response, ApiError> {
     let members: Vec<UserId> = body.member_ids.into_iter().map(|id| id.0).collect();
     if members.is_empty() {
@@ -205,7 +201,11 @@ async fn members_named(
         .members_named(&identity.tenant, &identity.user, id, names)
         .await
         .map_err(|error| recorded(error.into()))?;
-    found.sort_by_key(|member| names.iter().position(|name| *name == member.user_id));
+    let mut places = HashMap::with_capacity(names.len());
+    for (place, name) in names.iter().enumerate() {
+        places.entry(name).or_insert(place);
+    }
+    found.sort_by_key(|member| places.get(&member.user_id).copied());
     Ok(found.into_iter().map(Member::from).collect())
 }
 

@@ -225,6 +225,8 @@ async fn has_receipt(app: &App, identity: &Identity, message: MessageId) -> bool
     if found.is_ok_and(|found| found.iter().any(|found| found.sender == *user)) {
         return true;
     }
-    let receipts = app.read_model.read_by(tenant, user, message).await;
-    receipts.is_ok_and(|receipts| receipts.iter().any(|(reader, _)| reader == user))
+    app.read_model
+        .has_read(tenant, user, message)
+        .await
+        .unwrap_or(false)
 }

@@ -71,7 +71,7 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
         }),
         leases: Arc::new(JetStreamLeases::new(&log).of_node(folder.node_id()?)),
         signals: Arc::new(JetStreamSignals::new(&log)),
-        codec: Codec::new(keys),
+        codec: Codec::new(keys).over(Arc::new(log.clone())),
         read_model,
         live: Arc::new(log.clone()),
         log: Arc::new(log),

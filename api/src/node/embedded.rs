@@ -43,10 +43,10 @@ pub(super) async fn open(folder: &Folder, expected: Keys) -> anyhow::Result<Part
             read_model: Arc::clone(&read_model),
         }),
         log: log.clone(),
-        live: log,
         leases: Arc::new(InProcessLeases::default()),
         signals: Arc::new(InProcessSignals::default()),
-        codec: Codec::new(Arc::new(keys)),
+        codec: Codec::new(Arc::new(keys)).over(log.clone()),
+        live: log,
         read_model,
     })
 }

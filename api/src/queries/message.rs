@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{MessageId, UserId};
-use projections::view::MessageView;
-use serde::Serialize;
+use projections::view::{MessageView, ReceiptRange};
+use serde::{Deserialize, Serialize};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::Reader;
 use crate::error::ApiError;
-use crate::extract::MessagePath;
-use crate::wire::{Message, Time};
+use crate::extract::{MessagePath, Query, page_limit};
+use crate::wire::{Message, Pagination, Time};
 
 /// `GET /conversations/messages/{id}`.
 ///
@@ -168,7 +170,19 @@ pub struct ReceiptStats {
     read_count: u64,
     unread_count: u64,
     read_by: Vec<Receipt>,
+    /// How `readBy` goes on, by user.
+    pagination: Pagination,
 }
+
+/// The query of `GET /conversations/messages/{id}/read-receipts/stats`.
+#[derive(Deserialize)]
+pub struct ReceiptsQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// How many receipts there are on a page.
+const RECEIPTS: u32 = 100;
 
 /// `GET /conversations/messages/{id}/read-receipts/stats`: who of the members but the sender has read it, and
 /// since when.
@@ -179,36 +193,44 @@ pub async fn receipts(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
     MessagePath(id): MessagePath,
+    Query(query): Query<ReceiptsQuery>,
 ) -> Result<axum::Json<ReceiptStats>, ApiError> {
-    let (tenant, user) = (&identity.tenant, &identity.user);
-    let message = message(&app, &identity, id).await?;
-    let conversation = app
+    let limit = page_limit(query.limit.as_deref(), RECEIPTS)?;
+    let after = query.cursor.as_deref().map(decode_cursor).transpose()?;
+    let range = ReceiptRange {
+        limit,
+        after: after.as_ref(),
+    };
+    // Of a message that is hidden there is nothing to see.
+    message(&app, &identity, id).await?;
+    let page = app
         .read_model
-        .conversation(tenant, user, id.conversation, now())
+        .receipts(&identity.tenant, &identity.user, id, range)
         .await?;
-    let conversation = conversation.ok_or_else(ApiError::message_not_found)?;
-    let sender = app
-        .read_model
-        .members_named(tenant, user, id.conversation, &[message.sender])
-        .await?;
-    let receipts = app.read_model.read_by(tenant, user, id).await?;
-    let readers: Vec<_> = receipts.iter().map(|(reader, _)| reader.clone()).collect();
-    let active = app
-        .read_model
-        .members_named(tenant, user, id.conversation, &readers)
-        .await?;
-    let total_members = conversation.member_count.saturating_sub(sender.len() as u64);
-    let read_count = active.len() as u64;
+    let page = page.ok_or_else(ApiError::message_not_found)?;
+    let last = page.items.last().filter(|_| page.has_more);
+    let next_cursor = last.map(|(reader, _)| URL_SAFE_NO_PAD.encode(reader.as_str()));
+    let read_by = page.items.into_iter().map(|(user_id, at)| Receipt {
+        user_id,
+        read_at: Time(at),
+    });
     Ok(axum::Json(ReceiptStats {
-        total_members,
-        read_count,
-        unread_count: total_members.saturating_sub(read_count),
-        read_by: receipts
-            .into_iter()
-            .map(|(user_id, at)| Receipt {
-                user_id,
-                read_at: Time(at),
-            })
-            .collect(),
+        total_members: page.total_members,
+        read_count: page.read_count,
+        unread_count: page.total_members.saturating_sub(page.read_count),
+        read_by: read_by.collect(),
+        pagination: Pagination {
+            limit,
+            has_more: page.has_more,
+            next_cursor,
+            total: None,
+        },
     }))
+}
+
+fn decode_cursor(text: &str) -> Result<UserId, ApiError> {
+    let decoded = URL_SAFE_NO_PAD.decode(text).ok();
+    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    let user = text.and_then(|text| UserId::parse(text).ok());
+    user.ok_or_else(|| ApiError::bad_request("invalid_cursor", "the cursor is not one of this list"))
 }

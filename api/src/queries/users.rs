@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use domain::UserId;
+use domain::user::Status;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -22,10 +23,19 @@ pub struct UsersQuery {
     ids: Option<String>,
 }
 
+/// A user; only backends are told whether the user is let in.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    user: User,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
+
 /// Users, in the order they were asked for.
 #[derive(Serialize)]
 pub struct Users {
-    data: Vec<User>,
+    data: Vec<Listed>,
 }
 
 /// `GET /users?ids=…`: what each of them is called, as far as that is known.
@@ -51,7 +61,10 @@ pub async fn list(
         .into_iter()
         .filter_map(|id| {
             let profile = profiles.remove(&id)?;
-            Some(User::of(id, profile))
+            Some(Listed {
+                status: identity.is_service.then_some(profile.status),
+                user: User::of(id, profile),
+            })
         })
         .collect();
     Ok(axum::Json(Users { data }))

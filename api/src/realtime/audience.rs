@@ -18,6 +18,7 @@ use projections::view::{Membership, Memberships};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::crowds::Read;
 use super::cursor::{Cursor, Spot, StreamKey, Verified, as_of};
 
 mod hearing;
@@ -47,6 +48,8 @@ pub(super) struct Said {
     pub(super) shard: u16,
     pub(super) stream: StreamKey,
     pub(super) spot: Spot,
+    /// Said later, and to some alone: cursors know nothing of it.
+    pub(super) is_aside: bool,
 }
 
 /// A frame on its way to a socket. Small: each of many sockets has room for some.
@@ -61,7 +64,7 @@ pub(super) struct Item {
 #[derive(Clone)]
 pub(super) struct Outbox {
     pub(super) items: mpsc::Sender<Item>,
-    /// Cancelled when the socket cannot keep up.
+    /// Cancelled when the socket cannot keep up, and when its user is not let in any more.
     pub(super) overflow: CancellationToken,
 }
 
@@ -77,6 +80,8 @@ pub(super) struct At {
 pub(super) enum Happening {
     /// The members hear this; the number is that of the event in its commit.
     Said(u32, Utf8Bytes),
+    /// Somebody read in a crowd: the reader alone hears it, and others later.
+    Read(u32, Read),
     /// They are members from here on.
     Joined(Vec<UserId>),
     /// Is a member no more.
@@ -196,6 +201,13 @@ impl Audience {
             }
             given
         })
+    }
+
+    /// Has all sockets of a user closed.
+    pub(super) fn expel(&self, key: &UserKey) {
+        let user = self.users.get(key);
+        let sockets = user.into_iter().flat_map(|user| user.sockets.values());
+        sockets.for_each(|outbox| outbox.overflow.cancel());
     }
 
     /// Takes in a user's memberships and delivers what was heard since they were read. The user is to
@@ -370,6 +382,27 @@ impl Audience {
             room.members.insert(key.clone());
             user.expecting.remove(&conversation);
             user.rooms.insert(conversation);
+        }
+    }
+
+    /// Those of the users who are in a room hear this aside.
+    pub(super) fn tell(&mut self, room: &ConversationKey, users: Vec<UserId>, said: &Arc<Said>) {
+        let item = Item {
+            said: Arc::new(Said {
+                frame: said.frame.clone(),
+                is_aside: true,
+                ..**said
+            }),
+            safe: None,
+        };
+        for user in users {
+            let key = (room.0.clone(), user);
+            let is_there = |room: &Room| room.members.contains(&key);
+            if self.rooms.get(room).is_some_and(is_there)
+                && let Some(user) = self.users.get_mut(&key)
+            {
+                user.deliver(&item);
+            }
         }
     }
 

@@ -2,12 +2,16 @@
 //!
 //! A commit that cannot be decoded is never skipped: the shard's delivery stops before it and says so.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ConversationId;
 use eventstore::live::{Live, LiveFeed, LiveLog};
 use eventstore::{Codec, Commit, ReadError, Stream};
 use tokio::sync::{mpsc, watch};
+
+use super::crowds::Crowds;
 
 /// How long a feed waits before it tries again what failed.
 const RETRY: Duration = Duration::from_millis(500);
@@ -28,6 +32,8 @@ pub(super) enum Told {
     /// were carried out before.
     Heard {
         commits: Vec<Commit>,
+        /// Those of the conversations that somebody read in that are crowds.
+        crowds: HashSet<ConversationId>,
         verified: u64,
         closed: u64,
     },
@@ -40,6 +46,7 @@ pub(super) enum Told {
 pub(super) struct Feed {
     shard: u16,
     codec: Codec,
+    crowds: Crowds,
     feed: Box<dyn LiveFeed>,
     orders: mpsc::UnboundedReceiver<Order>,
     hub: mpsc::Sender<(u16, Told)>,
@@ -66,7 +73,7 @@ pub(super) struct FeedHandle {
 pub(super) async fn start(
     log: &Arc<dyn LiveLog>,
     shard: u16,
-    codec: Codec,
+    (codec, crowds): (Codec, Crowds),
     hub: mpsc::Sender<(u16, Told)>,
 ) -> Result<FeedHandle, ReadError> {
     let feed = log.live(shard).await?;
@@ -81,6 +88,7 @@ pub(super) async fn start(
     let feed = Feed {
         shard,
         codec,
+        crowds,
         feed,
         orders: asked,
         hub,
@@ -174,6 +182,7 @@ impl Feed {
         };
         self.recover();
         self.send(Told::Heard {
+            crowds: self.crowds.among(&commits).await,
             commits,
             verified: live.verified,
             closed: self.closed,

@@ -1,11 +1,11 @@
 //! The hub: one task that knows the online users of this node and hands them what the feeds tell.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use domain::MessageId;
-use domain::conversation::Event as Happened;
+use domain::conversation::{Event as Happened, reads};
+use domain::{ConversationId, MessageId, TenantId, UserId};
 use eventstore::live::LiveLog;
 use eventstore::signals::Signals;
 use eventstore::{Checkpoint, Codec, Commit, Event, ReadError, Stream};
@@ -14,8 +14,11 @@ use projections::view::{MembershipChange, Memberships};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::audience::{At, Audience, ConversationKey, Happening, Outbox, SocketId, Stale, UserKey, Want};
-use super::cursor::{Cursor, StreamKey, Verified};
+use super::audience::{
+    At, Audience, ConversationKey, Happening, Outbox, Said, SocketId, Stale, UserKey, Want,
+};
+use super::crowds::{Crowds, Read, Untold};
+use super::cursor::{Cursor, Spot, StreamKey, Verified};
 use super::feeds::{self, FeedHandle, Order, Told};
 use super::frame;
 use super::looks::Looking;
@@ -42,10 +45,20 @@ pub(super) enum Ask {
         key: UserKey,
         socket: SocketId,
     },
+    /// A user is not let in any more: all the sockets are closed.
+    Expel(UserKey),
+    /// Those who wrote what was read in crowds are to hear of it now.
+    TellOfReads,
+    /// Those of the users who are in the room hear this, aside.
+    Tell {
+        room: ConversationKey,
+        users: Vec<UserId>,
+        said: Arc<Said>,
+    },
     /// Someone says that a user was added to a conversation.
     Announced {
         key: UserKey,
-        conversation: domain::ConversationId,
+        conversation: ConversationId,
         at: At,
     },
     /// The memberships of a shard that changed up to this checkpoint, since the last look at them.
@@ -70,6 +83,8 @@ pub(super) struct Registered {
 pub struct Hub {
     asks: mpsc::Sender<Ask>,
     feeds: Arc<[Feeding]>,
+    /// Which conversations are so large that not everyone hears of each read.
+    pub(super) crowds: Crowds,
 }
 
 /// How a shard's feed is doing.
@@ -109,10 +124,12 @@ impl Hub {
             cancel,
         } = starting;
         let shards = u16::try_from(projected.len()).unwrap_or(u16::MAX);
+        let crowds = Crowds::new(Arc::clone(&read_model));
         let (hub, told) = mpsc::channel(TOLD);
         let mut handles = Vec::with_capacity(usize::from(shards));
         for shard in 0..shards {
-            handles.push(feeds::start(&log, shard, codec.clone(), hub.clone()).await?);
+            let reading = (codec.clone(), crowds.clone());
+            handles.push(feeds::start(&log, shard, reading, hub.clone()).await?);
         }
         let feeding = |feed: &FeedHandle| Feeding {
             status: feed.status.clone(),
@@ -124,6 +141,7 @@ impl Hub {
             audience: Audience::new(shards),
             shards: handles.into_iter().map(Shard::new).collect(),
             waiting: VecDeque::new(),
+            untold: Untold::new(crowds.clone(), asks.downgrade()),
         };
         let running = cancel.clone();
         tokio::spawn(async move {
@@ -132,7 +150,7 @@ impl Hub {
                 () = task.run(questions, told) => {}
             }
         });
-        let hub = Self { asks, feeds };
+        let hub = Self { asks, feeds, crowds };
         let looking = Looking {
             hub: hub.clone(),
             signals,
@@ -176,6 +194,12 @@ impl Hub {
         })
         .await?;
         answer.await.ok()
+    }
+
+    /// Closes all the sockets of a user.
+    pub async fn expel(&self, key: (TenantId, UserId)) {
+        // A hub that has ended has no sockets.
+        let _ = self.ask(Ask::Expel(key)).await;
     }
 
     pub(super) async fn ask(&self, ask: Ask) -> Option<()> {
@@ -240,6 +264,7 @@ struct Task {
     audience: Audience,
     shards: Vec<Shard>,
     waiting: VecDeque<Waiting>,
+    untold: Untold,
 }
 
 impl Task {
@@ -292,6 +317,9 @@ impl Task {
                 }
             }
             Ask::Remove { key, socket } => self.audience.remove(&key, socket),
+            Ask::TellOfReads => self.untold.look_up(),
+            Ask::Tell { room, users, said } => self.audience.tell(&room, users, &said),
+            Ask::Expel(key) => self.audience.expel(&key),
             Ask::Announced {
                 key,
                 conversation,
@@ -322,11 +350,12 @@ impl Task {
         match told {
             Told::Heard {
                 commits,
+                crowds,
                 verified,
                 closed,
             } => {
                 for commit in &commits {
-                    self.say(commit, closed);
+                    self.say(commit, &crowds, closed);
                 }
                 if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
                     shard.verified = verified;
@@ -405,7 +434,7 @@ impl Task {
             .set_safe(self.shards.iter().map(|shard| shard.safe).collect());
     }
 
-    fn say(&mut self, commit: &Commit, closed: u64) {
+    fn say(&mut self, commit: &Commit, crowds: &HashSet<ConversationId>, closed: u64) {
         let (Stream::Conversation(tenant, id) | Stream::Reads(tenant, id)) = &commit.stream else {
             return;
         };
@@ -420,8 +449,21 @@ impl Task {
             shard.heard = shard.heard.max(commit.sequence);
         }
         let room = (tenant.clone(), *id);
-        self.audience
-            .hear((at, closed), &room, stream, happenings(commit));
+        let happenings = happenings(commit, crowds.contains(id));
+        if let Some(Happening::Read(event, read)) = happenings.last() {
+            let said = Said {
+                frame: read.frame.clone(),
+                shard: at.shard,
+                stream,
+                spot: Spot {
+                    sequence: at.sequence,
+                    event: *event,
+                },
+                is_aside: true,
+            };
+            self.untold.note(room.clone(), read.clone(), Arc::new(said));
+        }
+        self.audience.hear((at, closed), &room, stream, happenings);
     }
 }
 
@@ -432,8 +474,8 @@ fn streams((tenant, conversation): &ConversationKey) -> Vec<Stream> {
     ]
 }
 
-/// What a commit of a conversation, or of its read marks, means to those who listen.
-pub(super) fn happenings(commit: &Commit) -> Vec<Happening> {
+/// What a commit of a conversation, which may be a crowd, or of its read marks, means to those who listen.
+pub(super) fn happenings(commit: &Commit, is_crowd: bool) -> Vec<Happening> {
     let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
         return Vec::new();
     };
@@ -463,7 +505,17 @@ pub(super) fn happenings(commit: &Commit) -> Vec<Happening> {
             }
             Happened::RoleChanged { .. } | Happened::InfoChanged { .. } => None,
         },
-        Event::Read(event) => said(number, frame::messages_read(*id, event, commit.time)?),
+        Event::Read(event) => {
+            let frame = frame::messages_read(*id, event, commit.time)?;
+            match event {
+                reads::Event::ReadMarked { member, up_to } if is_crowd => {
+                    let (reader, up_to) = (member.clone(), *up_to);
+                    let read = Read { reader, up_to, frame };
+                    Some(Happening::Read(number, read))
+                }
+                _ => said(number, frame),
+            }
+        }
         Event::User(_) => None,
     };
     (0..)

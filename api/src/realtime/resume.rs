@@ -102,7 +102,8 @@ pub(super) async fn missed(
         count += records.len();
         let mut commits = app.codec.decode(&records).await?;
         forget_deleted(&mut commits);
-        items.extend(said(user, &rooms, &commits, since, (from, to)));
+        let crowds = app.hub.crowds.among(&commits).await;
+        items.extend(said(user, &rooms, (&commits, &crowds), since, (from, to)));
         if count > MOST_READ || items.len() > MOST {
             return Ok(Missed::Reset("too_much_missed"));
         }
@@ -207,13 +208,17 @@ fn forget_deleted(commits: &mut [Commit]) {
 fn said(
     (_, user): &UserKey,
     rooms: &[&Membership],
-    commits: &[Commit],
+    (commits, crowds): (&[Commit], &HashSet<ConversationId>),
     since: u64,
     (from, to): (&Cursor, &Cursor),
 ) -> Vec<Item> {
     let heard: Vec<_> = commits
         .iter()
-        .filter_map(|commit| Some((commit, StreamKey::of(&commit.stream)?, happenings(commit))))
+        .filter_map(|commit| {
+            let stream = StreamKey::of(&commit.stream)?;
+            let is_crowd = crowds.contains(&stream.conversation);
+            Some((commit, stream, happenings(commit, is_crowd)))
+        })
         .collect();
     // The first change of a membership tells what it was before.
     let mut first: HashMap<ConversationId, bool> = HashMap::new();
@@ -236,8 +241,10 @@ fn said(
             if let Some(is_member) = change(&happening, user) {
                 member.insert(stream.conversation, is_member);
             }
-            let Happening::Said(event, frame) = happening else {
-                continue;
+            let (event, frame) = match happening {
+                Happening::Said(event, frame) => (event, frame),
+                Happening::Read(event, read) if read.reader == *user => (event, read.frame),
+                Happening::Read(..) | Happening::Joined(_) | Happening::Left(_) => continue,
             };
             let spot = Spot {
                 sequence: commit.sequence,
@@ -250,6 +257,7 @@ fn said(
                     shard: commit.shard,
                     stream,
                     spot,
+                    is_aside: false,
                 };
                 items.push(Item {
                     said: Arc::new(said),
@@ -266,6 +274,6 @@ fn change(happening: &Happening, user: &domain::UserId) -> Option<bool> {
     match happening {
         Happening::Joined(users) => users.contains(user).then_some(true),
         Happening::Left(left) => (left == user).then_some(false),
-        Happening::Said(..) => None,
+        Happening::Said(..) | Happening::Read(..) => None,
     }
 }

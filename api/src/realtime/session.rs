@@ -98,6 +98,10 @@ impl<'a> Session<'a> {
             key: key.clone(),
             socket: registered.socket,
         };
+        // From here on whoever is not let in any more is closed; before, nobody could.
+        if app.standing.is_barred(&key) {
+            return Closing::Unauthenticated;
+        }
         // In a box of its own, which is gone when the socket idles.
         let beginning = Box::pin(begin(&app, &key, registered, cursor));
         let beginning = timeout(ATTACH_PATIENCE, beginning).await;
@@ -179,7 +183,13 @@ impl<'a> Session<'a> {
         };
         let closing = tokio::select! {
             closing = conversation => closing,
-            () = overflow.cancelled() => return Closing::TooSlow,
+            () = overflow.cancelled() => {
+                return if self.app.standing.is_barred(&self.key) {
+                    Closing::Unauthenticated
+                } else {
+                    Closing::TooSlow
+                };
+            }
             () = stopping.cancelled() => Closing::Stopping,
         };
         // What was accepted is carried out in any case; who can still listen hears of it.
@@ -251,6 +261,10 @@ impl<'a> Session<'a> {
     /// Gives the client a frame that it was not given before.
     async fn give(&mut self, item: &Item) -> Result<(), Closing> {
         let said = &item.said;
+        if said.is_aside {
+            let frame = self.with_cursor(&said.frame);
+            return self.feed([frame]).await;
+        }
         let is_new = !self.cursor.has(said.shard, said.stream, said.spot);
         for (shard, safe) in (0..).zip(item.safe.iter().flat_map(|safe| safe.iter())) {
             self.cursor.advance(shard, *safe);

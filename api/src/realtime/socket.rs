@@ -231,5 +231,6 @@ pub(super) async fn check(app: &App, incoming: Incoming) -> Result<Identity, Api
         return Err(expected());
     }
     let data: Authenticate = serde_json::from_value(incoming.data).map_err(|_| expected())?;
-    app.authenticator.check(&data.token).await
+    let identity = app.authenticator.check(&data.token).await?;
+    app.standing.admit(identity)
 }

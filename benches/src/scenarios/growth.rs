@@ -238,6 +238,7 @@ async fn ask(run: Run, deployment: &Deployment, user: &str, paths: Vec<String>) 
         token: deployment.node.folder.token(user),
         paths,
         clients: 1,
+        per_second: None,
         warm_up,
         seconds,
     };

@@ -51,6 +51,7 @@ pub(super) fn requests(run: Run, deployment: &Deployment, user: &str, paths: Vec
         token: deployment.node.folder.token(user),
         paths,
         clients: CLIENTS,
+        per_second: None,
         warm_up: 0.5,
         seconds: run.seconds(),
     }

@@ -226,6 +226,7 @@ impl Subject {
             token: token::sign(&token::claims(reader), &self.secret),
             paths,
             clients: READERS,
+            per_second: None,
             warm_up: 1.0,
             seconds: seconds(run),
         }

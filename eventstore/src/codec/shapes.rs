@@ -4,6 +4,7 @@
 use domain::conversation::body::{Attachment, Card};
 use domain::conversation::{InfoField, Kind, MessageKind};
 use domain::permission::Role;
+use domain::user::Status;
 use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
 use domain::{ClientId, ConversationId, Ordinal, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -198,4 +199,10 @@ pub(super) struct ConversationMutedV1 {
 pub(super) struct MessageHiddenV1 {
     pub(super) conversation: ConversationId,
     pub(super) ordinal: Ordinal,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatusChangedV1 {
+    pub(super) status: Status,
 }

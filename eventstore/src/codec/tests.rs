@@ -10,7 +10,7 @@ use domain::conversation::{
 };
 use domain::permission::Role;
 use domain::testing::user;
-use domain::user::{Event as UserEvent, Profile};
+use domain::user::{Event as UserEvent, Profile, Status};
 use domain::values::{
     Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
 };
@@ -282,6 +282,20 @@ fn catalogue() -> Vec<(&'static str, Event)> {
             })),
         ),
         (
+            "user.profile_changed.v1",
+            Event::User(UserEvent::ProfileChanged {
+                user: user("ann"),
+                profile: Private::Readable(Profile {
+                    name: DisplayName::parse("Ann").unwrap(),
+                    avatar: None,
+                }),
+            }),
+        ),
+        (
+            "user.status_changed.v1",
+            Event::User(UserEvent::StatusChanged(Status::Blocked)),
+        ),
+        (
             "user.profile_updated.v1",
             Event::User(UserEvent::ProfileUpdated {
                 user: user("ann"),
@@ -389,7 +403,12 @@ async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
             (Event::Conversation(Happened::Created { about, .. }), _) => {
                 assert!(matches!(about, None | Some(Private::Erased)));
             }
-            (Event::User(UserEvent::ProfileUpdated { profile, .. }), _) => {
+            (
+                Event::User(
+                    UserEvent::ProfileUpdated { profile, .. } | UserEvent::ProfileChanged { profile, .. },
+                ),
+                _,
+            ) => {
                 assert_eq!(*profile, Private::Erased);
             }
             (Event::Conversation(Happened::InfoChanged { fields, change, .. }), _) => {
@@ -433,6 +452,14 @@ async fn what_cannot_be_decoded_is_an_error() {
         (
             "no events",
             r#"{"v":1,"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","time":0,"events":[]}"#.to_owned(),
+        ),
+        (
+            "parts that nothing is known of",
+            r#"{"v":1,"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","time":0,"parts":[7]}"#.to_owned(),
+        ),
+        (
+            "a part with events",
+            good.replace(r#""events":"#, r#""part":"x","events":"#),
         ),
     ];
     for (what, payload) in cases {

@@ -13,13 +13,15 @@ use domain::{CommandId, CommitId, Timestamp};
 use tokio::task::JoinHandle;
 
 use tokio::time::Instant;
+use ulid::Ulid;
 
 use super::folded::{self, FoldError, Folded};
 use super::known::{Known, KnownCommands, MOST_OLDER};
-use super::plan::{Plan, Planned};
+use super::plan::{Payload, Plan, Planned};
 use super::registry::Queue;
 use super::turns::{Contention, Turns};
 use super::{Ask, Confirmed, ExecuteError, FIRST_PAUSE, Outcome, Ports, Reply, Request, Shared, rest};
+use crate::codec::parts;
 use crate::envelope::Logged;
 use crate::facts::{Asked, CommandFact, MessageFacts};
 use crate::log::{Append, AppendError, Expected};
@@ -213,9 +215,20 @@ impl<A: Logged> Actor<A> {
             changes,
             payload,
         } = plan;
-        let Some(payload) = payload else {
-            self.settle(planned, time, folded.head);
-            return Ok(true);
+        let payload = match payload {
+            None => {
+                self.settle(planned, time, folded.head);
+                return Ok(true);
+            }
+            Some(Payload::Record(payload)) => payload,
+            Some(Payload::Parts(parts)) => match self.append_parts(folded, time, &parts).await? {
+                Some(sequences) => parts::assemble_of_parts(commit, time, &sequences),
+                None => {
+                    // What was decided may not be so any more: the parts that are there are left behind.
+                    self.catch_up(folded).await?;
+                    return Ok(false);
+                }
+            },
         };
         match self.append(commit, folded.head, payload).await? {
             Appending::At(sequence) => {
@@ -251,6 +264,27 @@ impl<A: Logged> Actor<A> {
                 Ok(own.is_some())
             }
         }
+    }
+
+    /// Appends the parts of a commit and returns their sequences; `None` when the stream had moved on.
+    async fn append_parts(
+        &self,
+        folded: &mut Folded<A>,
+        time: Timestamp,
+        parts: &[String],
+    ) -> Result<Option<Vec<u64>>, ExecuteError<A::Error>> {
+        let mut sequences = Vec::with_capacity(parts.len());
+        for part in parts {
+            let id = CommitId::from(Ulid::generate());
+            let payload = parts::assemble_part(id, time, part);
+            let Appending::At(sequence) = self.append(id, folded.head, payload).await? else {
+                return Ok(None);
+            };
+            folded.advance(id, sequence, time);
+            self.shared.met.raise(self.shard, sequence);
+            sequences.push(sequence);
+        }
+        Ok(Some(sequences))
     }
 
     async fn plan(&self, folded: &Folded<A>) -> Result<Plan<A>, ExecuteError<A::Error>> {

@@ -42,6 +42,7 @@ impl From<DecodeError> for FoldError {
     fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::Keys(error) => Self::KeysAway(error.to_string()),
+            DecodeError::Parts(error) => error.into(),
             DecodeError::Undecodable { .. } => Self::Undecodable(error.to_string()),
         }
     }

@@ -12,7 +12,7 @@ use super::changes::Messages;
 use super::folded::Folded;
 use super::known::KnownCommands;
 use super::{ExecuteError, Outcome, Ports, Request};
-use crate::codec::{Draft, assemble};
+use crate::codec::{Draft, assemble, parts};
 use crate::envelope::{CommandTag, Logged};
 use crate::facts::CommandFact;
 use crate::log::MAX_COMMIT_BYTES;
@@ -46,11 +46,20 @@ pub(super) struct Plan<A: Logged> {
     /// What the commit changes of messages.
     pub(super) changes: Vec<(Ordinal, FactChange)>,
     /// What to append; `None` when nothing is.
-    pub(super) payload: Option<Bytes>,
+    pub(super) payload: Option<Payload>,
+}
+
+/// How a commit is written.
+pub(super) enum Payload {
+    /// As one record.
+    Record(Bytes),
+    /// As parts, and a record that says where they are.
+    Parts(Vec<String>),
 }
 
 impl<A: Logged> Plan<A> {
-    /// Decides commands in their order, as many as fit into one commit.
+    /// Decides commands in their order, as many as fit into one record, or one that alone
+    /// does not.
     pub(super) async fn decide(
         ports: &Ports,
         stream: &Stream,
@@ -68,6 +77,7 @@ impl<A: Logged> Plan<A> {
         let mut bytes = HEADER_BYTES;
         let mut named: HashMap<CommandId, CommandTag> = HashMap::new();
         let mut changes = Vec::new();
+        let mut parts = None;
         for request in requests {
             if let Some(tag) = request.tag
                 && let Some(repeat) = repeat(tag, known.get(tag.id), named.get(&tag.id))
@@ -113,13 +123,17 @@ impl<A: Logged> Plan<A> {
                 .await
                 .map_err(|error| ExecuteError::KeysAway(error.to_string()))?;
             let size: usize = written.iter().map(|event| event.len() + 1).sum();
-            if bytes + size > MAX_COMMIT_BYTES {
-                if encoded.is_empty() {
+            let is_large = HEADER_BYTES + size > MAX_COMMIT_BYTES;
+            if bytes + size > MAX_COMMIT_BYTES && !encoded.is_empty() {
+                // The next commit's.
+                break;
+            }
+            if is_large {
+                parts = parts::split(&written);
+                if parts.is_none() {
                     planned.push(Planned::Settled(Err(ExecuteError::TooLarge)));
                     continue;
                 }
-                // The next commit's.
-                break;
             }
             bytes += size;
             encoded.extend(written);
@@ -135,11 +149,14 @@ impl<A: Logged> Plan<A> {
             working.version += events.len() as u64;
             named.extend(request.tag.map(|tag| (tag.id, tag)));
             planned.push(Planned::Events(events));
+            if is_large {
+                break;
+            }
         }
-        let payload = if encoded.is_empty() {
-            None
-        } else {
-            Some(assemble(commit, time, &encoded))
+        let payload = match parts {
+            Some(parts) => Some(Payload::Parts(parts)),
+            None if encoded.is_empty() => None,
+            None => Some(Payload::Record(assemble(commit, time, &encoded))),
         };
         Ok(Self {
             commit,

@@ -46,7 +46,7 @@ async fn a_command_over_the_cap_is_refused_and_the_next_is_taken(world: World) {
     let node = world.node();
     let stream = conversation(1);
     let large = longest();
-    let lines: Vec<_> = (0..8).map(|line| imported(line, "ann", &large)).collect();
+    let lines: Vec<_> = (0..120).map(|line| imported(line, "ann", &large)).collect();
     assert_eq!(
         node.import(&stream, lines.clone()).await,
         Err(ExecuteError::TooLarge)
@@ -62,7 +62,7 @@ async fn a_command_over_the_cap_is_refused_and_the_next_is_taken(world: World) {
         node.send(&stream, "ann", "before"),
         node.import(
             &stream,
-            (10..20).map(|line| imported(line, "ann", &large)).collect()
+            (10..130).map(|line| imported(line, "ann", &large)).collect()
         ),
         node.send(&stream, "ann", "after"),
     );

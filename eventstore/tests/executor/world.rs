@@ -83,8 +83,8 @@ impl World {
     fn of(log: Arc<dyn EventLog>, keys: Arc<dyn KeyStore>, site: Site) -> Self {
         Self {
             projected: Progress::new(log.shards()),
+            codec: Codec::new(keys).over(Arc::clone(&log)),
             log,
-            codec: Codec::new(keys),
             facts: Arc::default(),
             snapshots: Arc::default(),
             max_lag: 1_000_000,

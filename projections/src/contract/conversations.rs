@@ -3,9 +3,10 @@
 use domain::conversation::{Event as Happened, Kind};
 use domain::permission::Role;
 use domain::testing::user;
+use domain::user::Status;
 use domain::{ConversationId, TenantId, Timestamp};
 
-use super::{History, Home, NOW, at, list as range, tenant};
+use super::{History, Home, NOW, at, list as range, ordinal, tenant};
 use crate::store::ReadModel;
 use crate::view::{ConversationView, ListCursor, MEMBERS_IN_VIEW, MemberView, Profile};
 
@@ -352,8 +353,35 @@ pub async fn profiles_are_the_newest_ones<H: Home>() {
             Profile {
                 name: Some(name.to_owned()),
                 avatar,
+                status: Status::Active,
             },
         )
     };
     assert_eq!(profiles, [named("ann", "Anna"), named("bob", "Bobby")].into());
+}
+
+/// How large conversations are, and who wrote in a stretch of one.
+pub async fn sizes_and_authors_are_told<H: Home>() {
+    let home = H::fresh().await;
+    let store = home.open().await;
+    let mut history = History::default();
+    let group = history.group(1, &["ann", "bob", "cid"]);
+    let direct = history.direct("ann", "bob");
+    history.send_all(group, &["ann", "bob", "bob", "cid"]);
+    history.leave(group, "cid", None);
+    history.settle(&*store).await;
+    let nowhere = ConversationId::from_bytes([99; 16]);
+    let sizes = store.sizes(&[direct, nowhere, group]).await.unwrap();
+    assert_eq!(sizes, [(group, 2), (direct, 2)].into());
+    for (above, up_to, expected) in [
+        (0, 4, vec!["ann", "bob", "cid"]),
+        (1, 3, vec!["bob"]),
+        (4, 4, vec![]),
+        (3, u64::MAX, vec!["cid"]),
+    ] {
+        let mut authors = store.authors(group, above, ordinal(up_to)).await.unwrap();
+        authors.sort_unstable();
+        let expected: Vec<_> = expected.into_iter().map(user).collect();
+        assert_eq!(authors, expected, "above {above} up to {up_to}");
+    }
 }

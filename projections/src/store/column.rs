@@ -1,6 +1,7 @@
 //! Columns to the domain's types, the same for every database.
 
 use domain::conversation::{Kind, MessageKind};
+use domain::user::Status;
 use domain::{Ordinal, Timestamp, UserId};
 
 use super::{StoreError, spelling};
@@ -138,6 +139,10 @@ impl<'r, R: Cells<'r>> Columns<R> {
 
     pub(super) fn role(&mut self) -> Result<domain::permission::Role, StoreError> {
         spelling::role(self.present_text()?)
+    }
+
+    pub(super) fn status(&mut self) -> Result<Status, StoreError> {
+        spelling::status(self.present_text()?)
     }
 
     pub(super) fn message_kind(&mut self) -> Result<MessageKind, StoreError> {

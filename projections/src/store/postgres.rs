@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
+use domain::{CommandId, ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{Asked, CommandIds, FactStore, Facts, FactsUnavailable, MessageFacts};
 use eventstore::postgres::{ConfigError, Database, is_damage, reason, warm};
@@ -30,7 +30,7 @@ use crate::fold::{Keys, Rows};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
     MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
-    ReactionView, Receipt, VersionView,
+    ReactionView, ReceiptPage, ReceiptRange, StatusChange, VersionView,
 };
 
 mod column;
@@ -429,6 +429,34 @@ impl ReadModel for PostgresReadModel {
             .await
     }
 
+    async fn sizes(
+        &self,
+        conversations: &[ConversationId],
+    ) -> Result<BTreeMap<ConversationId, u64>, StoreError> {
+        self.read(async |connection| read::sizes(connection, conversations).await)
+            .await
+    }
+
+    async fn authors(
+        &self,
+        conversation: ConversationId,
+        above: u64,
+        up_to: Ordinal,
+    ) -> Result<Vec<UserId>, StoreError> {
+        self.read(async |connection| read::authors(connection, conversation, (above, up_to)).await)
+            .await
+    }
+
+    async fn status_changes(
+        &self,
+        shard: u16,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StatusChange>, StoreError> {
+        self.read(async |connection| read::status_changes(connection, shard, after, limit).await)
+            .await
+    }
+
     async fn members_of(
         &self,
         tenant: &TenantId,
@@ -447,13 +475,24 @@ impl ReadModel for PostgresReadModel {
             .await
     }
 
-    async fn read_by(
+    async fn receipts(
         &self,
         tenant: &TenantId,
         user: &UserId,
         message: MessageId,
-    ) -> Result<Vec<Receipt>, StoreError> {
-        self.read(async |connection| read::read_by(connection, (tenant, user), message).await)
+        page: ReceiptRange<'_>,
+    ) -> Result<Option<ReceiptPage>, StoreError> {
+        self.read(async |connection| read::receipts(connection, (tenant, user), message, page).await)
+            .await
+    }
+
+    async fn has_read(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<bool, StoreError> {
+        self.read(async |connection| read::has_read(connection, (tenant, user), message).await)
             .await
     }
 }

@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 
 use domain::conversation::reads::Marks;
+use domain::user::Status;
 use domain::{CommandId, CommitId, ConversationId, Fingerprint, TenantId, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{CommandFact, CommandIds, Facts};
 use eventstore::snapshot::Snapshot;
 
-use super::StoreError;
 use super::column::{Cells, Columns, damaged};
+use super::{StoreError, spelling};
 use crate::conversations::ConversationRow;
 use crate::members::MemberRow;
 use crate::users::SettingsRow;
 use crate::view::{
     ConversationStats, ConversationView, MemberPage, MemberView, Membership, MembershipChange,
-    MembershipChanges, Memberships, Profile, Receipt,
+    MembershipChanges, Memberships, Profile, ReceiptPage, StatusChange,
 };
 
 mod messages;
@@ -280,13 +281,49 @@ pub(super) fn profile<'r>(row: impl Cells<'r>) -> Read<(UserId, Profile)> {
         Profile {
             name: columns.optional_text()?,
             avatar: columns.optional_text()?,
+            status: columns
+                .optional_text()?
+                .map_or(Ok(Status::Active), |text| spelling::status(&text))?,
         },
     ))
 }
 
-pub(super) fn receipt<'r>(row: impl Cells<'r>) -> Read<Receipt> {
+pub(super) fn size<'r>(row: impl Cells<'r>) -> Read<(ConversationId, u64)> {
     let mut columns = Columns::of(row);
-    Ok((columns.parsed(UserId::parse)?, columns.time()?))
+    Ok((columns.id(ConversationId::from_bytes)?, columns.number()?))
+}
+
+pub(super) fn status_change<'r>(row: impl Cells<'r>) -> Read<StatusChange> {
+    let mut columns = Columns::of(row);
+    Ok(StatusChange {
+        tenant: columns.parsed(TenantId::parse)?,
+        user: columns.parsed(UserId::parse)?,
+        status: columns.status()?,
+        sequence: columns.number()?,
+    })
+}
+
+pub(super) fn receipts<'r, C: Cells<'r>>(
+    rows: impl Iterator<Item = C>,
+    limit: u32,
+) -> Read<Option<ReceiptPage>> {
+    let mut answer: Option<ReceiptPage> = None;
+    for row in rows {
+        let mut columns = Columns::of(row);
+        let (total_members, read_count) = (columns.number()?, columns.number()?);
+        let page = answer.get_or_insert_with(|| ReceiptPage {
+            total_members,
+            read_count,
+            ..ReceiptPage::default()
+        });
+        if let Some(reader) = columns.optional_user()? {
+            page.items.push((reader, columns.time()?));
+        }
+    }
+    Ok(answer.map(|mut page| {
+        page.has_more = cut(&mut page.items, limit);
+        page
+    }))
 }
 
 pub(super) fn facts<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Facts> {

@@ -3,6 +3,7 @@
 use domain::conversation::{Kind, MessageKind};
 use domain::folding::fold;
 use domain::permission::Role;
+use domain::user::Status;
 
 use super::StoreError;
 
@@ -38,6 +39,23 @@ pub(super) fn role(text: &str) -> Result<Role, StoreError> {
     }
 }
 
+pub(super) const fn status_text(status: Status) -> &'static str {
+    match status {
+        Status::Active => "ACTIVE",
+        Status::Inactive => "INACTIVE",
+        Status::Blocked => "BLOCKED",
+    }
+}
+
+pub(super) fn status(text: &str) -> Result<Status, StoreError> {
+    match text {
+        "ACTIVE" => Ok(Status::Active),
+        "INACTIVE" => Ok(Status::Inactive),
+        "BLOCKED" => Ok(Status::Blocked),
+        _ => Err(StoreError::Damaged("an unknown status of a user".to_owned())),
+    }
+}
+
 pub(super) fn message_kind(text: &str) -> Result<MessageKind, StoreError> {
     MessageKind::parse(text).ok_or_else(|| StoreError::Damaged("an unknown type of message".to_owned()))
 }
@@ -55,6 +73,9 @@ mod tests {
     fn what_is_written_is_read() {
         for one in [Kind::Direct, Kind::Group] {
             assert_eq!(kind(kind_text(one)).unwrap(), one);
+        }
+        for one in [Status::Active, Status::Inactive, Status::Blocked] {
+            assert_eq!(status(status_text(one)).unwrap(), one);
         }
         for one in [Role::Member, Role::Moderator, Role::Admin] {
             assert_eq!(role(role_text(one)).unwrap(), one);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId};
+use domain::{CommandId, ConversationId, MessageId, Ordinal, TenantId, Timestamp, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{Asked, CommandIds, FactStore, Facts, FactsUnavailable, MessageFacts};
 use eventstore::snapshot::{Snapshot, SnapshotStore, SnapshotsUnavailable};
@@ -23,7 +23,7 @@ use crate::fold::{Keys, Rows};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
     MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
-    ReactionView, Receipt, VersionView,
+    ReactionView, ReceiptPage, ReceiptRange, StatusChange, VersionView,
 };
 
 mod active;
@@ -320,6 +320,31 @@ impl ReadModel for SqliteReadModel {
         read::membership_changes(&mut self.reader().await?.connection, shard, after, limit).await
     }
 
+    async fn sizes(
+        &self,
+        conversations: &[ConversationId],
+    ) -> Result<BTreeMap<ConversationId, u64>, StoreError> {
+        read::sizes(&mut self.reader().await?.connection, conversations).await
+    }
+
+    async fn authors(
+        &self,
+        conversation: ConversationId,
+        above: u64,
+        up_to: Ordinal,
+    ) -> Result<Vec<UserId>, StoreError> {
+        read::authors(&mut self.reader().await?.connection, conversation, (above, up_to)).await
+    }
+
+    async fn status_changes(
+        &self,
+        shard: u16,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StatusChange>, StoreError> {
+        read::status_changes(&mut self.reader().await?.connection, shard, after, limit).await
+    }
+
     async fn members_of(
         &self,
         tenant: &TenantId,
@@ -336,13 +361,29 @@ impl ReadModel for SqliteReadModel {
         read::profiles(&mut self.reader().await?.connection, tenant, users).await
     }
 
-    async fn read_by(
+    async fn receipts(
         &self,
         tenant: &TenantId,
         user: &UserId,
         message: MessageId,
-    ) -> Result<Vec<Receipt>, StoreError> {
-        read::read_by(&mut self.reader().await?.connection, (tenant, user), message).await
+        page: ReceiptRange<'_>,
+    ) -> Result<Option<ReceiptPage>, StoreError> {
+        read::receipts(
+            &mut self.reader().await?.connection,
+            (tenant, user),
+            message,
+            page,
+        )
+        .await
+    }
+
+    async fn has_read(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        message: MessageId,
+    ) -> Result<bool, StoreError> {
+        read::has_read(&mut self.reader().await?.connection, (tenant, user), message).await
     }
 }
 

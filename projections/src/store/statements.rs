@@ -14,8 +14,10 @@ macro_rules! statements {
         APPLY_REACTIONS_REMOVED = "apply_reactions_removed.sql";
         APPLY_READ_MOVES = "apply_read_moves.sql";
         APPLY_SETTINGS = "apply_settings.sql";
+        APPLY_STATUSES = "apply_statuses.sql";
         APPLY_USERS = "apply_users.sql";
         APPLY_VERSIONS = "apply_versions.sql";
+        AUTHORS = "authors.sql";
         CHECKPOINTS = "checkpoints.sql";
         CHECKPOINT_LOAD = "checkpoint_load.sql";
         CHECKPOINT_MOVE = "checkpoint_move.sql";
@@ -26,6 +28,7 @@ macro_rules! statements {
         CONVERSATION_STATS = "conversation_stats.sql";
         CONVERSATION_VIEWS = "conversation_views.sql";
         FACTS = "facts.sql";
+        HAS_READ = "has_read.sql";
         HYDRATE = "hydrate.sql";
         IS_HIDDEN = "is_hidden.sql";
         LOAD_CONVERSATIONS = "load_conversations.sql";
@@ -47,9 +50,11 @@ macro_rules! statements {
         PRUNE_COMMANDS = "prune_commands.sql";
         PURGE_REACTIONS = "purge_reactions.sql";
         PURGE_VERSIONS = "purge_versions.sql";
-        READ_BY = "read_by.sql";
+        RECEIPTS = "receipts.sql";
+        SIZES = "sizes.sql";
         SNAPSHOT_LOAD = "snapshot_load.sql";
         SNAPSHOT_SAVE = "snapshot_save.sql";
+        STATUS_CHANGES = "status_changes.sql";
         UNREAD = "unread.sql";
     } };
     (@each $($name:ident = $file:literal;)*) => {

@@ -11,6 +11,7 @@ use domain::{ConversationId, MessageId, Timestamp, UserId};
 use eventstore::envelope::{Commit, Event};
 use eventstore::subject::Stream;
 use projections::contract::{History, Home, NOW, ordinal, tenant};
+use projections::view::ReceiptRange;
 use projections::{ReadModel, Receipt};
 use proptest::prelude::*;
 
@@ -203,6 +204,18 @@ impl Counted {
         )
     }
 
+    /// How many members but the sender there are, and how many of them have read a message.
+    fn receipt_counts(&self, number: u64) -> (u64, u64) {
+        let index = usize::try_from(number - 1).unwrap();
+        let others = self
+            .members
+            .iter()
+            .filter(|(user, _)| **user != self.senders[index]);
+        let active: Vec<_> = others.filter(|(_, member)| member.is_active).collect();
+        let read = active.iter().filter(|(_, member)| member.read_at.len() > index);
+        (active.len() as u64, read.count() as u64)
+    }
+
     fn read_by(&self, number: u64) -> Vec<Receipt> {
         let index = usize::try_from(number - 1).unwrap();
         let others = self
@@ -257,8 +270,20 @@ async fn tables_of<H: Home>(mut history: History, id: ConversationId, batches: &
             ordinal: ordinal(number),
         };
         let Some(asking) = &asking else { break };
-        let receipts = store.read_by(&tenant(), asking, message).await.unwrap();
-        assert_eq!(receipts, counted.read_by(number), "who has read {number}");
+        let range = ReceiptRange {
+            limit: 100,
+            after: None,
+        };
+        let page = store.receipts(&tenant(), asking, message, range).await;
+        let page = page.unwrap().unwrap();
+        let expected = counted.read_by(number);
+        assert_eq!(page.items, expected, "who has read {number}");
+        let (total, read) = counted.receipt_counts(number);
+        assert_eq!(
+            (page.total_members, page.read_count),
+            (total, read),
+            "of {number}"
+        );
     }
     home.dump().await
 }

@@ -1,5 +1,6 @@
 //! Where the stores of these tests live.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -130,4 +131,103 @@ impl Home for PostgresHome {
         connection.close().await.unwrap();
         dump
     }
+}
+
+/// A place in which every row that is written is counted.
+#[async_trait]
+pub(crate) trait Counting: Home {
+    /// Counts from now on.
+    async fn count_writes(&self);
+
+    /// How many rows were inserted, updated and deleted since, by table.
+    async fn take_writes(&self) -> BTreeMap<String, i64>;
+}
+
+#[async_trait]
+impl Counting for SqliteHome {
+    async fn count_writes(&self) {
+        let options = SqliteConnectOptions::new().filename(self.path());
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let mut script = "CREATE TABLE written (name TEXT NOT NULL);".to_owned();
+        for table in tables {
+            for change in ["INSERT", "UPDATE", "DELETE"] {
+                script += &format!(
+                    "CREATE TRIGGER {table}_{change} AFTER {change} ON {table}
+                     BEGIN INSERT INTO written VALUES ('{table}'); END;"
+                );
+            }
+        }
+        sqlx::raw_sql(AssertSqlSafe(script))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+
+    async fn take_writes(&self) -> BTreeMap<String, i64> {
+        let options = SqliteConnectOptions::new().filename(self.path());
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let names: Vec<String> = sqlx::query_scalar("DELETE FROM written RETURNING name")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        tally(names)
+    }
+}
+
+#[async_trait]
+impl Counting for PostgresHome {
+    async fn count_writes(&self) {
+        let mut connection = PgConnection::connect(&self.config.url).await.unwrap();
+        let schema = format!("{}_read", self.config.namespace);
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = $1")
+                .bind(&schema)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        let mut script = format!(
+            "CREATE TABLE \"{schema}\".written (name text NOT NULL);
+             CREATE FUNCTION \"{schema}\".write_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 INSERT INTO \"{schema}\".written VALUES (TG_TABLE_NAME); RETURN NULL; END $$;"
+        );
+        for table in tables {
+            script += &format!(
+                "CREATE TRIGGER written AFTER INSERT OR UPDATE OR DELETE ON \"{schema}\".{table}
+                 FOR EACH ROW EXECUTE FUNCTION \"{schema}\".write_down();"
+            );
+        }
+        sqlx::raw_sql(AssertSqlSafe(script))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+
+    async fn take_writes(&self) -> BTreeMap<String, i64> {
+        let mut connection = PgConnection::connect(&self.config.url).await.unwrap();
+        let take = format!(
+            "DELETE FROM \"{}_read\".written RETURNING name",
+            self.config.namespace
+        );
+        let names: Vec<String> = sqlx::query_scalar(AssertSqlSafe(take))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        tally(names)
+    }
+}
+
+fn tally(names: Vec<String>) -> BTreeMap<String, i64> {
+    let mut tally = BTreeMap::new();
+    for name in names {
+        *tally.entry(name).or_default() += 1;
+    }
+    tally
 }

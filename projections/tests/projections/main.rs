@@ -8,6 +8,7 @@ mod home;
 mod memory_log;
 mod projector;
 mod rebuilding;
+mod rows_written;
 mod swapping;
 mod written;
 
@@ -48,5 +49,6 @@ on_every_store! {
     projector::what_cannot_be_decoded_stops_its_shard_and_no_other,
     projector::a_commit_that_does_not_follow_stops_the_projector,
     projector::a_store_of_another_log_is_never_resumed,
+    rows_written::large_groups_write_as_few_rows_as_small_ones,
     swapping::every_node_goes_on_through_a_swap,
 }

@@ -11,7 +11,7 @@ use eventstore::log::EventLog;
 use eventstore::progress::Progress;
 use eventstore::subject::Stream;
 use projections::contract::{History, Home, NOW, list as range, ordinal, tenant};
-use projections::view::MessageRange;
+use projections::view::{MessageRange, ReceiptRange};
 use projections::{ProjectionStore, ReadModel, rebuild};
 
 use crate::memory_log::MemoryLog;
@@ -131,7 +131,11 @@ async fn ask(
                 ordinal: ordinal(1),
             };
             assert_eq!(store.hydrate(&tenant, &ann, &[first]).await.unwrap().len(), 1);
-            store.read_by(&tenant, &ann, first).await.unwrap();
+            let range = ReceiptRange {
+                limit: 10,
+                after: None,
+            };
+            store.receipts(&tenant, &ann, first, range).await.unwrap();
         }
         rounds += 1;
         tokio::task::yield_now().await;

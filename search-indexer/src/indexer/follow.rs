@@ -55,7 +55,7 @@ impl Failure {
             }
             Self::Resume(ResumeError::ForeignEpoch { .. } | ResumeError::ForeignCommit { .. }) => true,
             Self::Decode(DecodeError::Undecodable { .. }) | Self::Write(WriteError::OutOfRank(_)) => true,
-            Self::Decode(DecodeError::Keys(_)) | Self::LogEnded => false,
+            Self::Decode(DecodeError::Keys(_) | DecodeError::Parts(_)) | Self::LogEnded => false,
             Self::Write(WriteError::Busy | WriteError::Index(_)) => false,
         }
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use domain::ConversationId;
+use domain::{ConversationId, UserId};
 
-use super::{At, Audience, ConversationKey, Happening, Heard, Item, Phase, RECENT, Said, UserKey};
+use super::{At, Audience, ConversationKey, Happening, Heard, Item, Phase, RECENT, Room, Said, UserKey};
+use crate::realtime::crowds::Read;
 use crate::realtime::cursor::{Spot, StreamKey};
 
 impl Audience {
@@ -30,6 +31,13 @@ impl Audience {
                         safe: Some(Arc::clone(&self.safe)),
                     };
                     self.say(name, &item, is_again);
+                }
+                Happening::Read(event, read) => {
+                    let item = Item {
+                        said: said(at, stream, *event, &read.frame),
+                        safe: Some(Arc::clone(&self.safe)),
+                    };
+                    self.say_to(name, &read.reader, &item, is_again);
                 }
                 Happening::Joined(users) => {
                     for user in users {
@@ -69,13 +77,25 @@ impl Audience {
         };
         let lane = usize::from(item.said.stream.is_reads);
         for key in &room.members {
-            let has_it = match room.catching_up.get(key) {
-                Some(progress) => item.said.spot.sequence <= progress[lane],
-                None => is_again,
-            };
-            if !has_it && let Some(user) = self.users.get_mut(key) {
+            if !room.has_it(key, lane, item, is_again)
+                && let Some(user) = self.users.get_mut(key)
+            {
                 user.deliver(item);
             }
+        }
+    }
+
+    fn say_to(&mut self, name: &ConversationKey, user: &UserId, item: &Item, is_again: bool) {
+        let Some(room) = self.rooms.get(name) else {
+            return;
+        };
+        let lane = usize::from(item.said.stream.is_reads);
+        let key = (name.0.clone(), user.clone());
+        if room.members.contains(&key)
+            && !room.has_it(&key, lane, item, is_again)
+            && let Some(user) = self.users.get_mut(&key)
+        {
+            user.deliver(item);
         }
     }
 
@@ -119,7 +139,8 @@ impl Audience {
         let conversation = heard.room.1;
         for happening in heard.happenings.iter() {
             match happening {
-                Happening::Said(event, frame) => {
+                Happening::Read(_, read) if read.reader != key.1 => {}
+                Happening::Said(event, frame) | Happening::Read(event, Read { frame, .. }) => {
                     let item = Item {
                         said: said(heard.at, heard.stream, *event, frame),
                         safe: None,
@@ -146,6 +167,16 @@ impl Audience {
     }
 }
 
+impl Room {
+    /// Whether a member was given an item before.
+    fn has_it(&self, key: &UserKey, lane: usize, item: &Item, is_again: bool) -> bool {
+        match self.catching_up.get(key) {
+            Some(progress) => item.said.spot.sequence <= progress[lane],
+            None => is_again,
+        }
+    }
+}
+
 fn said(at: At, stream: StreamKey, event: u32, frame: &Utf8Bytes) -> Arc<Said> {
     Arc::new(Said {
         frame: frame.clone(),
@@ -155,5 +186,6 @@ fn said(at: At, stream: StreamKey, event: u32, frame: &Utf8Bytes) -> Arc<Said> {
             sequence: at.sequence,
             event,
         },
+        is_aside: false,
     })
 }

@@ -1,11 +1,11 @@
 //! The events of a user: from each to its type's name and shape, and back.
 
-use domain::MessageId;
 use domain::user::{Event, Profile};
+use domain::{MessageId, Private, UserId};
 
 use super::{ReadEventError, Shape, Written, clear};
 use crate::codec::shapes::{
-    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1,
+    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1, StatusChangedV1,
 };
 
 /// How the names of these types begin.
@@ -17,6 +17,8 @@ const UNARCHIVED: &str = "chat.user.conversation_unarchived.v1";
 const MUTED: &str = "chat.user.conversation_muted.v1";
 const UNMUTED: &str = "chat.user.conversation_unmuted.v1";
 const HIDDEN: &str = "chat.user.message_hidden.v1";
+const PROFILE_CHANGED: &str = "chat.user.profile_changed.v1";
+const STATUS_CHANGED: &str = "chat.user.status_changed.v1";
 
 pub(super) fn write(event: &Event) -> Written {
     let about = |event_type, conversation: &_| {
@@ -28,13 +30,9 @@ pub(super) fn write(event: &Event) -> Written {
         )
     };
     match event {
-        Event::ProfileUpdated { user, profile } => {
-            let body = profile.readable().cloned().map(|p| ProfileV1 {
-                name: p.name,
-                avatar: p.avatar,
-            });
-            clear(PROFILE_UPDATED, &ProfileUpdatedV1 { user: user.clone() }).sealing(user, body.as_ref())
-        }
+        Event::ProfileUpdated { user, profile } => write_profile(PROFILE_UPDATED, user, profile),
+        Event::ProfileChanged { user, profile } => write_profile(PROFILE_CHANGED, user, profile),
+        Event::StatusChanged(status) => clear(STATUS_CHANGED, &StatusChangedV1 { status: *status }),
         Event::Archived(conversation) => about(ARCHIVED, conversation),
         Event::Unarchived(conversation) => about(UNARCHIVED, conversation),
         Event::Muted { conversation, until } => clear(
@@ -55,21 +53,36 @@ pub(super) fn write(event: &Event) -> Written {
     }
 }
 
+fn write_profile(event_type: &'static str, user: &UserId, profile: &Private<Profile>) -> Written {
+    let body = profile.readable().cloned().map(|p| ProfileV1 {
+        name: p.name,
+        avatar: p.avatar,
+    });
+    clear(event_type, &ProfileUpdatedV1 { user: user.clone() }).sealing(user, body.as_ref())
+}
+
+fn read_profile(shape: &Shape<'_>) -> Result<(UserId, Private<Profile>), ReadEventError> {
+    let data: ProfileUpdatedV1 = shape.data()?;
+    let profile = shape.body(|body: ProfileV1| Profile {
+        name: body.name,
+        avatar: body.avatar,
+    })?;
+    Ok((data.user, profile))
+}
+
 /// Reads an event of a user in its current version.
 pub(super) fn read(event_type: &str, shape: &Shape<'_>) -> Result<Event, ReadEventError> {
     let about = || Ok(shape.data::<OfConversationV1>()?.conversation);
     Ok(match event_type {
         PROFILE_UPDATED => {
-            let data: ProfileUpdatedV1 = shape.data()?;
-            let profile = shape.body(|body: ProfileV1| Profile {
-                name: body.name,
-                avatar: body.avatar,
-            })?;
-            Event::ProfileUpdated {
-                user: data.user,
-                profile,
-            }
+            let (user, profile) = read_profile(shape)?;
+            Event::ProfileUpdated { user, profile }
         }
+        PROFILE_CHANGED => {
+            let (user, profile) = read_profile(shape)?;
+            Event::ProfileChanged { user, profile }
+        }
+        STATUS_CHANGED => Event::StatusChanged(shape.data::<StatusChangedV1>()?.status),
         ARCHIVED => Event::Archived(about()?),
         UNARCHIVED => Event::Unarchived(about()?),
         MUTED => {

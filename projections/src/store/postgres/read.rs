@@ -16,7 +16,7 @@ use crate::store::{StoreError, rows};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MEMBERS_IN_VIEW, MemberPage,
     MemberView, MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView,
-    Profile, ReactionView, Receipt, VersionView,
+    Profile, ReactionView, ReceiptPage, ReceiptRange, StatusChange, VersionView,
 };
 
 /// Two statements in one round trip. Locking takes no snapshot, so the first look comes after it.
@@ -319,6 +319,50 @@ pub(super) async fn membership_changes(
     rows::membership_changes(shard, &rows)
 }
 
+pub(super) async fn sizes(
+    connection: &mut PgConnection,
+    conversations: &[ConversationId],
+) -> Result<BTreeMap<ConversationId, u64>, StoreError> {
+    let asked: Vec<_> = conversations.iter().map(|id| id.to_bytes()).collect();
+    let rows = sqlx::query(sql::SIZES)
+        .bind(asked)
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::size).collect()
+}
+
+pub(super) async fn authors(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    (above, up_to): (u64, Ordinal),
+) -> Result<Vec<UserId>, StoreError> {
+    let rows = sqlx::query(sql::AUTHORS)
+        .bind(conversation.to_bytes())
+        .bind(i64::try_from(above).unwrap_or(i64::MAX))
+        .bind(i64::try_from(up_to.get()).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::user).collect()
+}
+
+pub(super) async fn status_changes(
+    connection: &mut PgConnection,
+    shard: u16,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<StatusChange>, StoreError> {
+    let rows = sqlx::query(sql::STATUS_CHANGES)
+        .bind(i64::from(shard))
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    rows.iter().map(rows::status_change).collect()
+}
+
 pub(super) async fn members_of(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -348,21 +392,38 @@ pub(super) async fn profiles(
     rows.iter().map(rows::profile).collect()
 }
 
-pub(super) async fn read_by(
+pub(super) async fn receipts(
     connection: &mut PgConnection,
     (tenant, user): (&TenantId, &UserId),
     message: MessageId,
-) -> Result<Vec<Receipt>, StoreError> {
+    page: ReceiptRange<'_>,
+) -> Result<Option<ReceiptPage>, StoreError> {
     let Ok(ordinal) = integer(Ordinal::get(message.ordinal)) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let rows = sqlx::query(sql::READ_BY)
+    let query = sqlx::query(sql::RECEIPTS)
         .bind(tenant.as_str())
         .bind(user.as_str())
         .bind(message.conversation.to_bytes())
         .bind(ordinal)
-        .fetch_all(connection)
+        .bind(page.after.map_or("", UserId::as_str))
+        .bind(i64::from(page.limit) + 1);
+    let rows = query.fetch_all(connection).await.map_err(store_error)?;
+    rows::receipts(rows.iter(), page.limit)
+}
+
+pub(super) async fn has_read(
+    connection: &mut PgConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(sql::HAS_READ)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX))
+        .fetch_one(connection)
         .await
         .map_err(store_error)?;
-    rows.iter().map(rows::receipt).collect()
+    Ok(rows::number(&row)? > 0)
 }

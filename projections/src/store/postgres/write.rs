@@ -14,9 +14,9 @@ use crate::fold::{Keys, Rows};
 use crate::members::{MemberRow, ReadMoveRow};
 use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
 use crate::store::column::integer;
-use crate::store::spelling::{folded, kind_text, role_text};
+use crate::store::spelling::{folded, kind_text, role_text, status_text};
 use crate::store::{ApplyError, Batch, StoreError, rows};
-use crate::users::{SettingsRow, UserRow};
+use crate::users::{SettingsRow, StatusRow, UserRow};
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
@@ -110,6 +110,7 @@ pub(super) async fn apply(connection: &mut PgConnection, batch: &Batch) -> Resul
         write(&changes.settings, settings),
         write(&changes.read_moves, read_moves),
         write(&changes.users, users),
+        write(&changes.statuses, statuses),
         write(&changes.commands, commands),
     ];
     for query in writes.into_iter().flatten() {
@@ -309,6 +310,15 @@ fn users(rows: &[UserRow]) -> Result<Query<'_>, StoreError> {
         .bind(column(rows, |row| row.name.as_deref()))
         .bind(column(rows, |row| row.avatar.as_deref()))
         .bind(column(rows, |row| row.name.as_deref().map(folded))))
+}
+
+fn statuses(rows: &[StatusRow]) -> Result<Query<'_>, StoreError> {
+    Ok(sqlx::query(sql::APPLY_STATUSES)
+        .bind(column(rows, |row| row.tenant.as_str()))
+        .bind(column(rows, |row| row.user.as_str()))
+        .bind(column(rows, |row| status_text(row.status)))
+        .bind(column(rows, |row| i64::from(row.shard)))
+        .bind(numbers(rows, |row| row.changed)?))
 }
 
 fn commands(rows: &[CommandRow]) -> Result<Query<'_>, StoreError> {

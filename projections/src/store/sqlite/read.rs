@@ -14,7 +14,7 @@ use crate::store::{StoreError, rows};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MEMBERS_IN_VIEW, MemberPage,
     MemberView, MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView,
-    Profile, ReactionView, Receipt, VersionView,
+    Profile, ReactionView, ReceiptPage, ReceiptRange, StatusChange, VersionView,
 };
 
 pub(super) async fn conversations(
@@ -286,6 +286,42 @@ pub(super) async fn membership_changes(
     rows::membership_changes(shard, &found.rows()?)
 }
 
+pub(super) async fn sizes(
+    connection: &mut SqliteConnection,
+    conversations: &[ConversationId],
+) -> Result<BTreeMap<ConversationId, u64>, StoreError> {
+    let query = sqlx::query(sql::SIZES).bind(json(conversations.iter().map(|id| Hex(id.to_bytes())))?);
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::size).collect()
+}
+
+pub(super) async fn authors(
+    connection: &mut SqliteConnection,
+    conversation: ConversationId,
+    (above, up_to): (u64, Ordinal),
+) -> Result<Vec<UserId>, StoreError> {
+    let query = sqlx::query(sql::AUTHORS)
+        .bind(conversation.to_bytes().to_vec())
+        .bind(i64::try_from(above).unwrap_or(i64::MAX))
+        .bind(i64::try_from(up_to.get()).unwrap_or(i64::MAX));
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::user).collect()
+}
+
+pub(super) async fn status_changes(
+    connection: &mut SqliteConnection,
+    shard: u16,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<StatusChange>, StoreError> {
+    let query = sqlx::query(sql::STATUS_CHANGES)
+        .bind(shard)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(limit);
+    let found = Found::of(query, connection).await?;
+    found.rows()?.iter().map(rows::status_change).collect()
+}
+
 pub(super) async fn members_of(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -310,19 +346,38 @@ pub(super) async fn profiles(
     found.rows()?.iter().map(rows::profile).collect()
 }
 
-pub(super) async fn read_by(
+pub(super) async fn receipts(
     connection: &mut SqliteConnection,
     (tenant, user): (&TenantId, &UserId),
     message: MessageId,
-) -> Result<Vec<Receipt>, StoreError> {
+    page: ReceiptRange<'_>,
+) -> Result<Option<ReceiptPage>, StoreError> {
     let Ok(ordinal) = integer(Ordinal::get(message.ordinal)) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let query = sqlx::query(sql::READ_BY)
+    let query = sqlx::query(sql::RECEIPTS)
         .bind(tenant.as_str())
         .bind(user.as_str())
         .bind(message.conversation.to_bytes().to_vec())
-        .bind(ordinal);
+        .bind(ordinal)
+        .bind(page.after.map_or("", UserId::as_str))
+        .bind(i64::from(page.limit) + 1);
     let found = Found::of(query, connection).await?;
-    found.rows()?.iter().map(rows::receipt).collect()
+    rows::receipts(found.rows()?.iter(), page.limit)
+}
+
+pub(super) async fn has_read(
+    connection: &mut SqliteConnection,
+    (tenant, user): (&TenantId, &UserId),
+    message: MessageId,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(sql::HAS_READ)
+        .bind(tenant.as_str())
+        .bind(user.as_str())
+        .bind(message.conversation.to_bytes().to_vec())
+        .bind(i64::try_from(Ordinal::get(message.ordinal)).unwrap_or(i64::MAX))
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(rows::number(&row)? > 0)
 }

@@ -8,7 +8,7 @@ use super::column::{Found, Hex, json};
 use super::{sql, store_error};
 use crate::fold::{Changes, Keys, Rows};
 use crate::store::column::integer;
-use crate::store::spelling::{folded, kind_text, role_text};
+use crate::store::spelling::{folded, kind_text, role_text, status_text};
 use crate::store::{ApplyError, Batch, StoreError, rows};
 
 pub(super) async fn checkpoint(
@@ -297,6 +297,16 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
         )
     });
     add(sql::APPLY_USERS, changes.users.is_empty(), json(users))?;
+    let statuses = changes.statuses.iter().map(|row| {
+        (
+            row.tenant.as_str(),
+            row.user.as_str(),
+            status_text(row.status),
+            row.shard,
+            row.changed,
+        )
+    });
+    add(sql::APPLY_STATUSES, changes.statuses.is_empty(), json(statuses))?;
     let commands = changes.commands.iter().map(|row| {
         let (id, fingerprint) = (Hex(row.id.to_bytes()), Hex(row.fingerprint.to_bytes()));
         (&row.stream, id, fingerprint, row.sequence, row.recorded_at)

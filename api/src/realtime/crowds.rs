@@ -1,0 +1,149 @@
+//! Groups that are so large that not everybody hears who read what: of a read there, the reader's own sockets
+//! hear at once, and those who wrote what was read from time to time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use domain::{ConversationId, Ordinal, UserId};
+use eventstore::{Commit, Stream};
+use moka::sync::Cache;
+use projections::store::ReadModel;
+use tokio::sync::mpsc;
+
+use super::audience::{ConversationKey, Said};
+use super::hub::Ask;
+
+/// The most members of a group in which everyone hears who read what.
+const CROWD: u64 = 100;
+/// How long the size of a group is not looked at again.
+const SIZE_REMEMBERED: Duration = Duration::from_secs(30);
+const SIZES_REMEMBERED: u64 = 100_000;
+/// How often those who wrote hear of reads.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How many messages up to the one that was read have authors who hear of it.
+const MESSAGES_BACK: u64 = 50;
+
+/// Which conversations are crowds.
+#[derive(Clone)]
+pub(super) struct Crowds {
+    read_model: Arc<dyn ReadModel>,
+    known: Cache<ConversationId, bool>,
+}
+
+impl Crowds {
+    pub(super) fn new(read_model: Arc<dyn ReadModel>) -> Self {
+        let known = Cache::builder()
+            .max_capacity(SIZES_REMEMBERED)
+            .time_to_live(SIZE_REMEMBERED)
+            .build();
+        Self { read_model, known }
+    }
+
+    /// Those of the conversations that somebody read in, according to these commits, that are crowds. While
+    /// the read model is away, none is known to be one.
+    pub(super) async fn among(&self, commits: &[Commit]) -> HashSet<ConversationId> {
+        let read_in = commits.iter().filter_map(|commit| match commit.stream {
+            Stream::Reads(_, id) => Some(id),
+            Stream::Conversation(..) | Stream::User(..) => None,
+        });
+        let (mut crowds, mut unknown) = (HashSet::new(), HashSet::new());
+        for id in read_in {
+            match self.known.get(&id) {
+                Some(true) => drop(crowds.insert(id)),
+                Some(false) => {}
+                None => drop(unknown.insert(id)),
+            }
+        }
+        if unknown.is_empty() {
+            return crowds;
+        }
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        match self.read_model.sizes(&unknown).await {
+            Ok(sizes) => {
+                for (id, size) in sizes {
+                    self.known.insert(id, size > CROWD);
+                    if size > CROWD {
+                        crowds.insert(id);
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "how large groups are is not known"),
+        }
+        crowds
+    }
+
+    /// Who wrote what was read up to this message.
+    async fn authors(&self, conversation: ConversationId, up_to: Ordinal) -> Vec<UserId> {
+        let above = up_to.get().saturating_sub(MESSAGES_BACK);
+        match self.read_model.authors(conversation, above, up_to).await {
+            Ok(authors) => authors,
+            Err(error) => {
+                tracing::debug!(%error, "nobody is told of a read");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// A read in a crowd.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    pub(super) reader: UserId,
+    pub(super) up_to: Ordinal,
+    pub(super) frame: Utf8Bytes,
+}
+
+/// The newest read in each crowd that those who wrote were not told of yet.
+pub(super) struct Untold {
+    crowds: Crowds,
+    hub: mpsc::WeakSender<Ask>,
+    reads: HashMap<ConversationKey, (Read, Arc<Said>)>,
+}
+
+impl Untold {
+    pub(super) fn new(crowds: Crowds, hub: mpsc::WeakSender<Ask>) -> Self {
+        Self {
+            crowds,
+            hub,
+            reads: HashMap::new(),
+        }
+    }
+
+    /// Remembers a read. The first of many has the hub asked, some time later, to tell of them.
+    pub(super) fn note(&mut self, room: ConversationKey, read: Read, said: Arc<Said>) {
+        if self.reads.is_empty() {
+            let hub = self.hub.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(TELL_EVERY).await;
+                if let Some(hub) = hub.upgrade() {
+                    // A hub that has ended tells nobody.
+                    let _ = hub.send(Ask::TellOfReads).await;
+                }
+            });
+        }
+        self.reads.insert(room, (read, said));
+    }
+
+    /// Finds out whom to tell, and has the hub tell them.
+    pub(super) fn look_up(&mut self) {
+        let reads = std::mem::take(&mut self.reads);
+        let (crowds, hub) = (self.crowds.clone(), self.hub.clone());
+        tokio::spawn(async move {
+            for (room, (read, said)) in reads {
+                let mut authors = crowds.authors(room.1, read.up_to).await;
+                authors.retain(|author| *author != read.reader);
+                let Some(hub) = hub.upgrade() else { return };
+                let tell = Ask::Tell {
+                    room,
+                    users: authors,
+                    said,
+                };
+                if hub.send(tell).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}

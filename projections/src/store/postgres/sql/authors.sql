@@ -1,0 +1,1 @@
+SELECT DISTINCT sender_id FROM messages WHERE conversation_id = $1 AND ordinal > $2 AND ordinal <= $3
