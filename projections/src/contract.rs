@@ -18,6 +18,7 @@ pub mod generations;
 mod history;
 pub mod memberships;
 pub mod messages;
+pub mod notify;
 pub mod receipts;
 pub mod settings;
 
@@ -112,6 +113,8 @@ macro_rules! read_model_contract {
             settings::conversations_are_counted,
             settings::members_come_in_pages,
             settings::a_group_is_renamed_and_its_members_change,
+            notify::members_are_notified_who_were_there_and_have_not_read,
+            notify::a_device_is_known_until_it_ends,
             facts::a_command_is_known_with_its_checkpoint,
             facts::the_first_of_a_repeated_command_stays,
             facts::old_commands_are_pruned_a_few_at_once,

@@ -15,6 +15,7 @@ use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::members::{MemberRow, ReadMoveRow};
 use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
+use crate::notify::{PushKey, PushRow};
 use crate::users::{SettingsKey, SettingsRow, UserRow};
 
 mod messages;
@@ -86,6 +87,10 @@ pub struct Changes {
     pub users: Vec<UserRow>,
     /// New commands. One that is known already stays as it was first recorded.
     pub commands: Vec<CommandRow>,
+    /// Devices that are notified from now on.
+    pub push_subscriptions: Vec<PushRow>,
+    /// Devices that are not notified any more.
+    pub ended_subscriptions: Vec<PushKey>,
 }
 
 /// A commit that cannot follow from those before it: the log or the read model is damaged.
@@ -167,7 +172,10 @@ impl Keys {
                     self.settings
                         .insert((tenant.clone(), user.clone(), *conversation));
                 }
-                user::Event::ProfileUpdated { .. } | user::Event::Hidden(_) => {}
+                user::Event::ProfileUpdated { .. }
+                | user::Event::Hidden(_)
+                | user::Event::PushSubscribed { .. }
+                | user::Event::PushUnsubscribed(_) => {}
             }
         }
     }
@@ -201,6 +209,8 @@ struct Fold {
     settings: BTreeMap<SettingsKey, (SettingsRow, bool)>,
     hidden: BTreeSet<HiddenRow>,
     commands: BTreeMap<(String, CommandId), CommandRow>,
+    /// `None` is one that ended.
+    devices: BTreeMap<PushKey, Option<PushRow>>,
 }
 
 /// A conversation with those of its members that are concerned.
@@ -406,6 +416,22 @@ impl Fold {
                     message,
                 });
             }
+            user::Event::PushSubscribed {
+                user,
+                subscription,
+                target,
+            } => {
+                if user != *id {
+                    return Err("a device of another user than the stream's");
+                }
+                let key = (tenant.clone(), user, subscription);
+                self.devices
+                    .insert(key.clone(), PushRow::subscribed(key, target, at));
+            }
+            user::Event::PushUnsubscribed(subscription) => {
+                self.devices
+                    .insert((tenant.clone(), id.clone(), subscription), None);
+            }
         }
         Ok(())
     }
@@ -441,6 +467,12 @@ impl Fold {
         changes.read_moves = self.read_moves;
         changes.users = self.users.into_values().collect();
         changes.commands = self.commands.into_values().collect();
+        for (key, device) in self.devices {
+            match device {
+                Some(row) => changes.push_subscriptions.push(row),
+                None => changes.ended_subscriptions.push(key),
+            }
+        }
         changes
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::fold::Changes;
 
 /// The tables that grow. The checkpoints are a row per shard.
-const GROWING: [&str; 11] = [
+const GROWING: [&str; 12] = [
     "conversations",
     "members",
     "messages",
@@ -24,6 +24,7 @@ const GROWING: [&str; 11] = [
     "reactions",
     "hidden_messages",
     "settings",
+    "push_subscriptions",
 ];
 
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
