@@ -110,13 +110,15 @@ async fn on_jetstream() {
     // Nonsense makes nobody stop listening, and a reply elsewhere is not answered.
     let client = server.client().await;
     let here = attend(&one, &[person("t", "ann")]);
+    let ann = [person("t", "ann")];
+    named(&*other, &ann, &ann).await;
     let mut elsewhere = client.subscribe("elsewhere").await.unwrap();
     for text in ["", "{}", "[[\"\",\"\"]]", "[[\"t\",\"ann\"]]"] {
         let sent = client.publish_with_reply("contract.rollcall", "elsewhere", text.into());
         sent.await.unwrap();
     }
     client.flush().await.unwrap();
-    named(&*other, &[person("t", "ann")], &[person("t", "ann")]).await;
+    named(&*other, &ann, &ann).await;
     let heard = tokio::time::timeout(
         Duration::from_millis(50),
         futures::StreamExt::next(&mut elsewhere),

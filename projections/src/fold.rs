@@ -18,11 +18,13 @@ use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRo
 use crate::notify::{PushKey, PushRow};
 use crate::users::{SettingsKey, SettingsRow, UserRow};
 
+mod devices;
 mod messages;
 
 #[cfg(test)]
 mod tests;
 
+use devices::Devices;
 use messages::Messages;
 
 /// Where and when something happened.
@@ -209,8 +211,7 @@ struct Fold {
     settings: BTreeMap<SettingsKey, (SettingsRow, bool)>,
     hidden: BTreeSet<HiddenRow>,
     commands: BTreeMap<(String, CommandId), CommandRow>,
-    /// `None` is one that ended.
-    devices: BTreeMap<PushKey, Option<PushRow>>,
+    devices: Devices,
 }
 
 /// A conversation with those of its members that are concerned.
@@ -416,21 +417,8 @@ impl Fold {
                     message,
                 });
             }
-            user::Event::PushSubscribed {
-                user,
-                subscription,
-                target,
-            } => {
-                if user != *id {
-                    return Err("a device of another user than the stream's");
-                }
-                let key = (tenant.clone(), user, subscription);
-                self.devices
-                    .insert(key.clone(), PushRow::subscribed(key, target, at));
-            }
-            user::Event::PushUnsubscribed(subscription) => {
-                self.devices
-                    .insert((tenant.clone(), id.clone(), subscription), None);
+            event @ (user::Event::PushSubscribed { .. } | user::Event::PushUnsubscribed(_)) => {
+                return self.devices.happened((tenant, id), event, at);
             }
         }
         Ok(())
@@ -467,12 +455,7 @@ impl Fold {
         changes.read_moves = self.read_moves;
         changes.users = self.users.into_values().collect();
         changes.commands = self.commands.into_values().collect();
-        for (key, device) in self.devices {
-            match device {
-                Some(row) => changes.push_subscriptions.push(row),
-                None => changes.ended_subscriptions.push(key),
-            }
-        }
+        self.devices.into_changes(&mut changes);
         changes
     }
 }

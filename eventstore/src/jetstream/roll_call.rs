@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::StatusCode;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -98,6 +99,10 @@ impl JetStreamRollCall {
             let Ok(Some(answer)) = timeout_at(deadline, answers.next()).await else {
                 break;
             };
+            // Not even one node listens.
+            if answer.status == Some(StatusCode::NO_RESPONDERS) {
+                break;
+            }
             if let Ok(places) = serde_json::from_slice::<Vec<usize>>(&answer.payload) {
                 present.extend(at(&places, asked));
             }
