@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Authenticator, Identity, Jwks};
 use crate::commands::Repeats;
 use crate::consistency::Consistency;
+use crate::effects::Settings;
+use crate::effects::push::Push;
 use crate::limits::Limits;
 use crate::realtime::{Cursors, Hub};
 use crate::standing::Standing;
@@ -54,6 +56,8 @@ pub struct Edge {
     pub limits: Arc<Limits>,
     /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
     pub edit_window: Option<u64>,
+    /// Who is told of messages while they are away; `None` is nobody.
+    pub notifications: Option<Settings>,
 }
 
 /// A running node.
@@ -102,6 +106,8 @@ pub struct App {
     pub repeats: Repeats,
     /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
     pub edit_window: Option<u64>,
+    /// Checks the devices that users are to be notified at, if there is Web Push.
+    pub push: Option<Arc<Push>>,
 }
 
 /// The profiles that this node recorded lately.

@@ -10,11 +10,13 @@ use crate::auth::{Grant, Signer};
 use crate::config::{Cli, Command, Data, ImportFormat, Secret, Token};
 use crate::folder::token_secret;
 
+mod dead_letters;
 mod edge;
 mod health;
 mod import;
 mod rebuild;
 mod serve;
+mod vapid_key;
 
 /// What commands that print their own progress log.
 const QUIET: &str = "warn,sqlx=error,async_nats=off";
@@ -36,6 +38,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             import::run(irc).await
         }
         Some(Command::Rebuild(rebuild)) => rebuild::run(rebuild).await,
+        Some(Command::VapidKey) => {
+            vapid_key::run();
+            Ok(())
+        }
+        Some(Command::DeadLetters(letters)) => dead_letters::run(letters).await,
     }
 }
 

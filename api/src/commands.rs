@@ -13,6 +13,7 @@ pub mod conversations;
 pub mod groups;
 pub mod keeping;
 pub mod messages;
+pub mod push;
 pub mod reads;
 mod repeats;
 pub mod users;

@@ -15,12 +15,14 @@ use eventstore::subject::PARTITIONS;
 use tracing_subscriber::EnvFilter;
 
 use self::access::Access;
+use self::notifications::Notifications;
 use self::secret::{DatabaseUrl, MasterKey, TokenSecret, Unrepeated};
 use self::tokens::Tokens;
 
 pub mod access;
 mod checks;
 mod files;
+pub mod notifications;
 pub mod secret;
 pub mod tokens;
 
@@ -78,6 +80,10 @@ pub enum Command {
     /// Rebuild the read models and the search index from the log. An embedded server must not be running,
     /// and none on the same data folder.
     Rebuild(Rebuild),
+    /// Print a new pair of keys for Web Push.
+    VapidKey,
+    /// Look after notifications that could not be delivered. Servers may be running.
+    DeadLetters(DeadLetters),
 }
 
 /// Where the data of an embedded node lies.
@@ -273,9 +279,12 @@ pub struct Serve {
         value_parser = parse_filter
     )]
     pub log: String,
-    /// What the node stands on. Last, because its options have a heading of their own.
+    /// What the node stands on. Last but one, because its options have a heading of their own.
     #[command(flatten)]
     pub deployment: Deployment,
+    /// Who is told of messages while they are away. Last, for the same reason.
+    #[command(flatten)]
+    pub notifications: Notifications,
 }
 
 /// Options of `health`.
@@ -369,6 +378,48 @@ pub struct Rebuild {
     #[arg(long)]
     pub new_keys: bool,
     /// What to rebuild.
+    #[command(flatten)]
+    pub deployment: Deployment,
+}
+
+/// Options of `dead-letters`.
+#[derive(Args, Clone, Debug)]
+pub struct DeadLetters {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: DeadLettersCommand,
+}
+
+/// What can be done with dead letters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// Print them, the oldest first.
+    List(List),
+    /// Deliver them after all, however old they are.
+    Replay(Replay),
+}
+
+/// Options of `dead-letters list`.
+#[derive(Args, Clone, Debug)]
+pub struct List {
+    /// Print a JSON object for each, on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+    /// Whose they are.
+    #[command(flatten)]
+    pub deployment: Deployment,
+}
+
+/// Options of `dead-letters replay`.
+#[derive(Args, Clone, Debug)]
+pub struct Replay {
+    /// The ids of those to deliver.
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    pub ids: Vec<String>,
+    /// All of them.
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Whose they are.
     #[command(flatten)]
     pub deployment: Deployment,
 }

@@ -176,6 +176,16 @@ impl ApiError {
         )
     }
 
+    /// The server sends no push.
+    #[must_use]
+    pub fn no_push() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "push_not_configured",
+            "this server has no key for Web Push",
+        )
+    }
+
     /// There is no such path.
     #[must_use]
     pub fn no_such_path() -> Self {

@@ -39,6 +39,24 @@ pub fn describe() {
         "verbatim_append_conflicts_total",
         "Appends to conversations that met another node's and were decided again."
     );
+    describe_counter!(
+        "verbatim_notifications_total",
+        "Attempts at notifications, by target (webhook, push) and outcome: delivered, failed (it is tried again), dead, \
+         gone (the device), or needless."
+    );
+    describe_gauge!(
+        "verbatim_notifications_waiting",
+        "Notifications that are to be delivered."
+    );
+    describe_gauge!(
+        "verbatim_notifications_oldest_seconds",
+        Unit::Seconds,
+        "How old the oldest message is whose notification waits."
+    );
+    describe_gauge!(
+        "verbatim_notifications_dead",
+        "Notifications that are not tried any more."
+    );
     describe_gauge!(
         "verbatim_log_end",
         "The sequence of the newest record of the log, by shard."

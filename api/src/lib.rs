@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`] is what can be configured, [`folder`] the data folder, [`node`] composes
 //! the stations of an embedded node, [`app`] is what handlers see, [`server`] accepts connections, [`router`] lists every
-//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets. What
+//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets, [`effects`] what goes out. What
 //! stands before the handlers is in [`auth`], [`limits`], [`cors`] and [`request`]. Only [`error`] knows status
 //! codes, and only [`node`] names concrete adapters.
 
@@ -13,6 +13,7 @@ pub mod commands;
 pub mod config;
 pub mod consistency;
 pub mod cors;
+pub mod effects;
 pub mod error;
 pub mod extract;
 pub mod figures;

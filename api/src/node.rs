@@ -9,6 +9,7 @@ use domain::user::User;
 use eventstore::execute::{Conversations, Executor, Ports, ReadMarks};
 use eventstore::lease::Leases;
 use eventstore::live::LiveLog;
+use eventstore::roll_call::RollCall;
 use eventstore::signals::Signals;
 use eventstore::{Codec, Epoch, EventLog, Position, Progress, ResumeError};
 use projections::projector::VerifyError;
@@ -18,19 +19,24 @@ use projections::{Projector, ProjectorStatus};
 use search_indexer::{Indexer, SearchIndex, Status};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::projecting::Projecting;
 use crate::app::{App, Edge, Health, ProfileCache, Station, now};
 use crate::commands::Repeats;
 use crate::config::Deployment;
 use crate::consistency::Consistency;
+use crate::effects::{Effects, Settings, Troubles};
 use crate::folder::Folder;
 use crate::realtime::{Cursors, Hub, Starting};
 use crate::standing::Standing;
 
 mod cluster;
 mod embedded;
+mod notifying;
 mod projecting;
+
+pub use notifying::open_effects;
 
 /// Records that the read models may be behind before commands wait for them.
 const MAX_LAG: u64 = 50_000;
@@ -120,6 +126,8 @@ pub struct Parts {
     pub leases: Arc<dyn Leases>,
     /// Notices between nodes.
     pub signals: Arc<dyn Signals>,
+    /// Who is online, on whatever node.
+    pub roll_call: Arc<dyn RollCall>,
     /// Writes and reads commits.
     pub codec: Codec,
     /// The read models.
@@ -168,11 +176,16 @@ pub struct Node {
     users: Arc<Executor<User>>,
     live: Arc<dyn LiveLog>,
     signals: Arc<dyn Signals>,
+    leases: Arc<dyn Leases>,
+    roll_call: Arc<dyn RollCall>,
     read_model: Arc<dyn Store>,
     projector: Projector,
     search: SearchIndex,
     indexer: Arc<Indexer>,
     projecting: JoinHandle<()>,
+    /// What goes out.
+    notifying: TaskTracker,
+    deployment: Deployment,
     /// Cancelled when requests and sockets are to come to their end.
     stopping: CancellationToken,
     /// Cancelled when the stations are to stop, which requests that are being finished still need.
@@ -194,6 +207,7 @@ impl Node {
             live,
             leases,
             signals,
+            roll_call,
             codec,
             read_model,
             stores,
@@ -213,7 +227,7 @@ impl Node {
             projector: projector.clone(),
             log: Arc::clone(&log),
             live: Arc::clone(&live),
-            leases,
+            leases: Arc::clone(&leases),
             signals: Arc::clone(&signals),
         };
         let projecting = tokio::spawn(projecting.run(stations.child_token()));
@@ -234,11 +248,15 @@ impl Node {
             codec,
             live,
             signals,
+            leases,
+            roll_call,
             read_model,
             projector,
             search,
             indexer: Arc::new(indexer),
             projecting,
+            notifying: TaskTracker::new(),
+            deployment: deployment.clone(),
             stopping: CancellationToken::new(),
             stations,
             stores,
@@ -299,6 +317,9 @@ impl Node {
             cancel: self.stations.child_token(),
         })
         .await?;
+        let (calls, here) = (Arc::clone(&self.roll_call), Arc::new(hub.clone()));
+        let cancel = self.stations.child_token();
+        tokio::spawn(async move { calls.attend(here, cancel).await });
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
             .set_buckets(&[
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -312,6 +333,12 @@ impl Node {
         }
         let (limits, stopping) = (Arc::clone(&edge.limits), self.stopping.clone());
         tokio::spawn(async move { limits.keep_small(stopping).await });
+        let mut stations = self.stations(&hub);
+        let push = edge.notifications.as_ref().and_then(|it| it.push.clone());
+        if let Some(settings) = edge.notifications {
+            let troubles = self.notify(settings).await?;
+            stations.push(("notifications", Box::new(move || troubles.health())));
+        }
         Ok(Arc::new(App {
             log: Arc::clone(&self.log),
             codec: self.codec.clone(),
@@ -321,7 +348,7 @@ impl Node {
             read_model: self.read_model.clone(),
             consistency: Consistency::new(&self.projector, self.ends().await?),
             search: self.search.clone(),
-            stations: self.stations(&hub),
+            stations,
             hub,
             cursors: Cursors::new(edge.cursor_key, self.log.epoch()),
             signals: Arc::clone(&self.signals),
@@ -335,7 +362,31 @@ impl Node {
             standing,
             limits: edge.limits,
             edit_window: edge.edit_window,
+            push,
         }))
+    }
+
+    /// Begins to tell members who are away. What is sent once this has returned is told.
+    async fn notify(&self, settings: Settings) -> anyhow::Result<Troubles> {
+        let effects = Effects {
+            log: Arc::clone(&self.log),
+            codec: self.codec.clone(),
+            read_model: self.read_model.clone(),
+            projected: self.projected(),
+            users: Arc::clone(&self.users),
+            leases: Arc::clone(&self.leases),
+            roll_call: Arc::clone(&self.roll_call),
+            store: notifying::open(&self.deployment, &self.folder).await?,
+            settings,
+            node: self.folder.node_id()?.to_string(),
+            troubles: Troubles::default(),
+            wake: Default::default(),
+        };
+        effects.prepare().await?;
+        let troubles = effects.troubles.clone();
+        self.notifying
+            .spawn(Arc::new(effects).run(self.stations.child_token()));
+        Ok(troubles)
     }
 
     fn stations(&self, hub: &Hub) -> Vec<(&'static str, Station)> {
@@ -398,6 +449,8 @@ impl Node {
         if let Err(error) = self.projecting.await {
             tracing::error!(%error, "the projectors ended badly");
         }
+        self.notifying.close();
+        self.notifying.wait().await;
         let stopped = self.indexer.stopped().await;
         tracing::debug!(reason = %stopped.reason, "the indexer has ended");
         self.stores.close().await;

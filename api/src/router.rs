@@ -11,7 +11,7 @@ use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
-use crate::commands::{changes, conversations, groups, keeping, messages, reads, users};
+use crate::commands::{changes, conversations, groups, keeping, messages, push, reads, users};
 use crate::cors::{self, Origin};
 use crate::error::ApiError;
 use crate::{figures, health, queries, realtime, request};
@@ -79,6 +79,12 @@ pub fn router(app: Arc<App>, origins: &[Origin]) -> Router {
         .route("/users", get(queries::users::list))
         .route("/users/me", put(users::update_me))
         .route("/users/{id}", put(users::update))
+        .route(
+            "/users/me/push-subscriptions",
+            get(push::list).post(push::subscribe),
+        )
+        .route("/users/me/push-subscriptions/{id}", delete(push::unsubscribe))
+        .route("/push/public-key", get(push::public_key))
         .route("/ws", get(realtime::upgrade))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

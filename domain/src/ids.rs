@@ -226,6 +226,10 @@ bits_id! {
     /// What a command asked for, as 128 bits: a repeat with another payload has another fingerprint.
     Fingerprint, "a fingerprint"
 }
+bits_id! {
+    /// A push subscription: the same device has the same one.
+    PushId, "a push subscription id"
+}
 
 /// The first 128 bits of SHA-256 over the parts, each preceded by its length as eight bytes.
 fn digest(parts: &[&[u8]]) -> [u8; 16] {
@@ -289,6 +293,19 @@ impl CommandId {
             operation.as_bytes(),
             target.as_bytes(),
             client_id.as_str().as_bytes(),
+        ]))
+    }
+}
+
+impl PushId {
+    /// The subscription of this endpoint. A user who subscribes it again has no second one.
+    #[must_use]
+    pub fn of(tenant: &TenantId, user: &UserId, endpoint: &str) -> Self {
+        Self::from_bytes(digest(&[
+            b"push",
+            tenant.as_str().as_bytes(),
+            user.as_str().as_bytes(),
+            endpoint.as_bytes(),
         ]))
     }
 }

@@ -10,12 +10,13 @@ pub mod conversation;
 pub mod folding;
 pub mod ids;
 pub mod permission;
+pub mod push;
 pub mod testing;
 pub mod user;
 pub mod values;
 
 pub use aggregate::{Aggregate, Context};
 pub use ids::{
-    ClientId, CommandId, CommitId, ConversationId, EventId, Fingerprint, MessageId, TenantId, UserId,
+    ClientId, CommandId, CommitId, ConversationId, EventId, Fingerprint, MessageId, PushId, TenantId, UserId,
 };
 pub use values::{Ordinal, Private, Timestamp};

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Context};
+use crate::push::{MAX_SUBSCRIPTIONS, PushTarget};
 use crate::values::{Avatar, DisplayName};
-use crate::{ConversationId, MessageId, Private, Timestamp, UserId};
+use crate::{ConversationId, MessageId, Private, PushId, Timestamp, UserId};
 
 /// What is known of a user.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,7 @@ pub struct User {
     archived: BTreeSet<ConversationId>,
     /// Until when each is muted; `None` is for ever.
     muted: BTreeMap<ConversationId, Option<Timestamp>>,
+    subscriptions: BTreeMap<PushId, Private<PushTarget>>,
 }
 
 /// What a person is called and looks like.
@@ -84,6 +86,10 @@ pub enum Command {
     Unmute(ConversationId),
     /// Do not see a message any more.
     Hide(MessageId),
+    /// Be notified at a device.
+    Subscribe(PushId, PushTarget),
+    /// Not any more. The system may say so too: the push service knows when a device is gone.
+    Unsubscribe(PushId),
 }
 
 /// What happened to a user.
@@ -120,6 +126,17 @@ pub enum Event {
     },
     /// The user has another status.
     StatusChanged(Status),
+    /// The user is notified at a device.
+    PushSubscribed {
+        /// Whose device it is.
+        user: UserId,
+        /// The subscription.
+        subscription: PushId,
+        /// Where and how.
+        target: Private<PushTarget>,
+    },
+    /// Not any more.
+    PushUnsubscribed(PushId),
 }
 
 /// Why a command was refused.
@@ -134,6 +151,9 @@ pub enum Error {
     /// A profile without a name.
     #[error("a user who is not called anything yet needs a name")]
     Nameless,
+    /// One more than there may be.
+    #[error("a user has at most {MAX_SUBSCRIPTIONS} push subscriptions")]
+    TooManySubscriptions,
 }
 
 impl Aggregate for User {
@@ -143,6 +163,13 @@ impl Aggregate for User {
     type Error = Error;
 
     fn decide(state: &Self, command: &Command, context: &Context) -> Result<Vec<Event>, Error> {
+        if let Command::Unsubscribe(id) = command {
+            let is_known = state.subscriptions.contains_key(id);
+            return Ok(is_known
+                .then_some(Event::PushUnsubscribed(*id))
+                .into_iter()
+                .collect());
+        }
         let user = context.actor.clone().ok_or(Error::NoActor)?;
         let event = match command {
             Command::UpdateProfile(profile) => {
@@ -185,6 +212,8 @@ impl Aggregate for User {
                 .contains_key(conversation)
                 .then_some(Event::Unmuted(*conversation)),
             Command::Hide(message) => Some(Event::Hidden(*message)),
+            Command::Subscribe(id, target) => state.subscribe(user, *id, target)?,
+            Command::Unsubscribe(_) => None,
         };
         Ok(event.into_iter().collect())
     }
@@ -203,6 +232,10 @@ impl Aggregate for User {
             Event::Unmuted(conversation) => drop(state.muted.remove(conversation)),
             // They are many, and no rule asks for them.
             Event::Hidden(_) => {}
+            Event::PushSubscribed {
+                subscription, target, ..
+            } => drop(state.subscriptions.insert(*subscription, target.clone())),
+            Event::PushUnsubscribed(subscription) => drop(state.subscriptions.remove(subscription)),
         }
     }
 }
@@ -234,11 +267,29 @@ impl User {
         events.extend(status.map(Event::StatusChanged));
         Ok(events)
     }
+
+    fn subscribe(&self, user: UserId, id: PushId, target: &PushTarget) -> Result<Option<Event>, Error> {
+        let known = self.subscriptions.get(&id).and_then(Private::readable);
+        if known == Some(target) {
+            return Ok(None);
+        }
+        // Nobody can notify at one that is erased.
+        let usable = self.subscriptions.values().filter_map(Private::readable);
+        if known.is_none() && usable.count() >= MAX_SUBSCRIPTIONS {
+            return Err(Error::TooManySubscriptions);
+        }
+        Ok(Some(Event::PushSubscribed {
+            user,
+            subscription: id,
+            target: Private::Readable(target.clone()),
+        }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::{PushEndpoint, PushPoint, PushSecret};
     use crate::testing::{given, user};
 
     fn profile(name: &str) -> Profile {
@@ -411,6 +462,72 @@ mod tests {
         given::<User>([])
             .when("ann", Command::Unmute(conversation()))
             .then([]);
+    }
+
+    fn target(key: char) -> PushTarget {
+        PushTarget {
+            endpoint: PushEndpoint::parse("https://push.example.com/1").unwrap(),
+            p256dh: PushPoint::parse(format!("B{}", String::from(key).repeat(86))).unwrap(),
+            auth: PushSecret::parse("a".repeat(22)).unwrap(),
+        }
+    }
+
+    fn subscription(number: u8) -> PushId {
+        PushId::from_bytes([number; 16])
+    }
+
+    fn subscribed(number: u8, target: Private<PushTarget>) -> Event {
+        Event::PushSubscribed {
+            user: user("ann"),
+            subscription: subscription(number),
+            target,
+        }
+    }
+
+    #[test]
+    fn a_device_is_subscribed_once_and_anew_with_new_keys() {
+        let (one, other) = (target('a'), target('b'));
+        let known = subscribed(1, Private::Readable(one.clone()));
+        given::<User>([])
+            .when("ann", Command::Subscribe(subscription(1), one.clone()))
+            .then([known.clone()]);
+        given::<User>([known.clone()])
+            .when("ann", Command::Subscribe(subscription(1), one.clone()))
+            .then([]);
+        given::<User>([known.clone()])
+            .when("ann", Command::Subscribe(subscription(1), other.clone()))
+            .then([subscribed(1, Private::Readable(other))]);
+        given::<User>([])
+            .when_system(Command::Subscribe(subscription(1), one))
+            .then_refused(Error::NoActor);
+    }
+
+    #[test]
+    fn a_subscription_ends_once_whoever_says_so() {
+        let known = subscribed(1, Private::Readable(target('a')));
+        let ended = Event::PushUnsubscribed(subscription(1));
+        given::<User>([known.clone()])
+            .when_system(Command::Unsubscribe(subscription(1)))
+            .then([ended.clone()]);
+        given::<User>([known, ended])
+            .when("ann", Command::Unsubscribe(subscription(1)))
+            .then([]);
+    }
+
+    #[test]
+    fn subscriptions_are_few_and_erased_ones_do_not_count() {
+        let all =
+            |target: fn() -> Private<PushTarget>| (1..=20).map(move |number| subscribed(number, target()));
+        let more = || Command::Subscribe(subscription(21), target('a'));
+        given::<User>(all(|| Private::Readable(target('a'))))
+            .when("ann", more())
+            .then_refused(Error::TooManySubscriptions);
+        given::<User>(all(|| Private::Readable(target('a'))))
+            .when("ann", Command::Subscribe(subscription(20), target('b')))
+            .then([subscribed(20, Private::Readable(target('b')))]);
+        given::<User>(all(|| Private::Erased))
+            .when("ann", more())
+            .then([subscribed(21, Private::Readable(target('a')))]);
     }
 
     #[test]

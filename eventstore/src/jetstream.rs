@@ -31,6 +31,7 @@ pub mod lease;
 mod live;
 mod open;
 mod read;
+pub mod roll_call;
 pub mod servers;
 mod shape;
 pub mod signals;

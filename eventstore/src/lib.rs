@@ -5,8 +5,8 @@
 //! holds and [`codec`] how it is written, [`sealing`] keeps what people wrote under their keys,
 //! [`embedded`] and [`jetstream`] are the two logs, [`namespace`] is what a cluster's parts are named with and
 //! [`mod@postgres`] how its stores connect,
-//! [`consumer`] follows a log from a checkpoint, [`live`] listens to streams as they grow, [`lease`] and
-//! [`signals`] are how nodes share work and news, [`execute`] turns commands into commits.
+//! [`consumer`] follows a log from a checkpoint, [`live`] listens to streams as they grow, [`lease`],
+//! [`signals`] and [`roll_call`] are how nodes share work and news, [`execute`] turns commands into commits.
 
 pub mod codec;
 pub mod consumer;
@@ -21,6 +21,7 @@ pub mod log;
 pub mod namespace;
 pub mod postgres;
 pub mod progress;
+pub mod roll_call;
 pub mod sealing;
 pub mod signals;
 pub mod snapshot;

@@ -162,6 +162,12 @@ pub fn announced_to(subject: &str) -> Option<(TenantId, UserId)> {
     (announce(&tenant, &user) == subject).then_some((tenant, user))
 }
 
+/// Where nodes are asked who is online there.
+pub const ROLL_CALL: &str = "rollcall";
+
+/// How the subjects begin by which they answer.
+pub const ROLL_CALL_ANSWERS: &str = "rollcall.answer.";
+
 /// Where the lease of this name is kept.
 #[must_use]
 pub fn lease(name: &str) -> String {

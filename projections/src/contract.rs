@@ -18,6 +18,7 @@ pub mod generations;
 mod history;
 pub mod memberships;
 pub mod messages;
+pub mod notify;
 pub mod receipts;
 pub mod settings;
 pub mod statuses;
@@ -116,6 +117,8 @@ macro_rules! read_model_contract {
             conversations::sizes_and_authors_are_told,
             statuses::a_status_is_told_with_the_profile,
             statuses::changed_statuses_are_listed_by_shard,
+            notify::members_are_notified_who_were_there_and_have_not_read,
+            notify::a_device_is_known_until_it_ends,
             facts::a_command_is_known_with_its_checkpoint,
             facts::the_first_of_a_repeated_command_stays,
             facts::old_commands_are_pruned_a_few_at_once,

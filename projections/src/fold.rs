@@ -15,13 +15,16 @@ use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::members::{MemberRow, ReadMoveRow};
 use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
+use crate::notify::{PushKey, PushRow};
 use crate::users::{SettingsKey, SettingsRow, StatusRow, UserRow};
 
+mod devices;
 mod messages;
 
 #[cfg(test)]
 mod tests;
 
+use devices::Devices;
 use messages::Messages;
 
 /// Where and when something happened.
@@ -88,6 +91,10 @@ pub struct Changes {
     pub statuses: Vec<StatusRow>,
     /// New commands. One that is known already stays as it was first recorded.
     pub commands: Vec<CommandRow>,
+    /// Devices that are notified from now on.
+    pub push_subscriptions: Vec<PushRow>,
+    /// Devices that are not notified any more.
+    pub ended_subscriptions: Vec<PushKey>,
 }
 
 /// A commit that cannot follow from those before it: the log or the read model is damaged.
@@ -172,7 +179,9 @@ impl Keys {
                 user::Event::ProfileUpdated { .. }
                 | user::Event::ProfileChanged { .. }
                 | user::Event::StatusChanged(_)
-                | user::Event::Hidden(_) => {}
+                | user::Event::Hidden(_)
+                | user::Event::PushSubscribed { .. }
+                | user::Event::PushUnsubscribed(_) => {}
             }
         }
     }
@@ -207,6 +216,7 @@ struct Fold {
     settings: BTreeMap<SettingsKey, (SettingsRow, bool)>,
     hidden: BTreeSet<HiddenRow>,
     commands: BTreeMap<(String, CommandId), CommandRow>,
+    devices: Devices,
 }
 
 /// A conversation with those of its members that are concerned.
@@ -427,6 +437,9 @@ impl Fold {
                     message,
                 });
             }
+            event @ (user::Event::PushSubscribed { .. } | user::Event::PushUnsubscribed(_)) => {
+                return self.devices.happened((tenant, id), event, at);
+            }
         }
         Ok(())
     }
@@ -463,6 +476,7 @@ impl Fold {
         changes.users = self.users.into_values().collect();
         changes.statuses = self.statuses.into_values().collect();
         changes.commands = self.commands.into_values().collect();
+        self.devices.into_changes(&mut changes);
         changes
     }
 }

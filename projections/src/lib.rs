@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`store`] is the port and [`view`] what its queries answer; [`fold`] turns commits
 //! into row changes, with a module per read model ([`conversations`], [`members`], [`messages`],
-//! [`users`], [`commands`]); [`intake`] takes a run of commits into a store, [`projector`] does so for as
+//! [`users`], [`notify`], [`commands`]); [`intake`] takes a run of commits into a store, [`projector`] does so for as
 //! long as the log grows, and [`rebuild()`] fills a new generation beside the live one. [`store::sqlite`] is
 //! the store of an embedded node, [`store::postgres`] that of a cluster.
 
@@ -15,6 +15,7 @@ pub mod fold;
 pub mod intake;
 pub mod members;
 pub mod messages;
+pub mod notify;
 pub mod projector;
 pub mod rebuild;
 pub mod store;

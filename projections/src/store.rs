@@ -11,6 +11,7 @@ use eventstore::facts::FactStore;
 use eventstore::snapshot::SnapshotStore;
 
 use crate::fold::{Changes, Keys, Rows};
+use crate::notify::{Noticed, PushView, RecipientPage};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
     MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
@@ -316,6 +317,43 @@ pub trait ReadModel: FactStore + SnapshotStore {
         user: &UserId,
         message: MessageId,
     ) -> Result<bool, StoreError>;
+
+    /// The devices of these users, by user.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn push_subscriptions(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+    ) -> Result<Vec<PushView>, StoreError>;
+
+    /// A page of the members from this standing on who were members when the message was recorded, have not
+    /// read it, and have not muted its conversation. The sender may be among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn recipients(
+        &self,
+        tenant: &TenantId,
+        noticed: Noticed,
+        from: u64,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<RecipientPage, StoreError>;
+
+    /// Those of the users who are members, have neither read nor hidden the message, and have not muted its
+    /// conversation.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database is away or damaged.
+    async fn recipients_among(
+        &self,
+        tenant: &TenantId,
+        message: MessageId,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> Result<Vec<UserId>, StoreError>;
 }
 
 /// Where a projector puts what it folded.

@@ -10,6 +10,10 @@ use crate::app::Edge;
 use crate::auth::keys::{KeySet, VerifyingKey};
 use crate::auth::{Authenticator, Jwks, Signer};
 use crate::config::Serve;
+use crate::config::notifications::Notifications;
+use crate::effects::Settings;
+use crate::effects::push::Push;
+use crate::effects::webhook::Webhook;
 use crate::limits::Limits;
 
 /// Reads the keys, those that are somewhere else among them. The signer is there when tokens that are made
@@ -48,8 +52,30 @@ pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer
         cursor_key,
         limits: Limits::new(options.access.rates()).into(),
         edit_window: options.edit_window.map(|seconds| seconds * 1_000),
+        notifications: notifying(&options.notifications)?,
     };
     Ok((edge, signer))
+}
+
+/// Who is told of messages; `None` when nobody is.
+fn notifying(options: &Notifications) -> anyhow::Result<Option<Settings>> {
+    let webhook = options
+        .webhook_url
+        .clone()
+        .map(|url| Webhook::new(url, options.webhook_secret.clone()));
+    let push = options
+        .vapid_key
+        .clone()
+        .zip(options.vapid_subject.clone())
+        .map(|(key, subject)| Push::new(key, subject, options.push_allow_private));
+    let webhook = webhook.transpose().context("the webhook cannot be called")?;
+    let push = push.transpose().context("push services cannot be called")?;
+    Ok((webhook.is_some() || push.is_some()).then(|| Settings {
+        webhook,
+        push: push.map(Into::into),
+        attempts: options.notify_attempts,
+        max_age: options.notify_max_age,
+    }))
 }
 
 fn public_key(file: &Path) -> anyhow::Result<VerifyingKey> {

@@ -301,3 +301,41 @@ fn limits_and_origins_are_read_before_anything_is_connected_to() {
         assert!(error.contains(flag), "{error}");
     }
 }
+
+#[test]
+fn who_is_told_is_said_whole_or_not_at_all() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let webhook = [
+        "verbatim",
+        "--webhook-url",
+        "https://h/hush",
+        "--webhook-secret",
+        secret,
+    ];
+    let cli = Cli::read_from(webhook).unwrap();
+    assert_eq!(cli.serve.notifications.webhook_secret.len(), 1);
+    assert!(!format!("{cli:?}").contains("hush"));
+    let two = format!("{secret},{secret}");
+    let cli = Cli::read_from(["verbatim", "serve", webhook[1], webhook[2], webhook[3], &two]).unwrap();
+    assert!(matches!(cli.command, Some(Command::Serve(it)) if it.notifications.webhook_secret.len() == 2));
+    let key = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw";
+    let push = ["verbatim", "--vapid-key", key, "--vapid-subject", "mailto:a@b"];
+    assert!(Cli::read_from(push).is_ok());
+    for (args, named) in [
+        (&webhook[..3], "--webhook-secret"),
+        (&["verbatim", "--webhook-secret", secret], "--webhook-url"),
+        (&push[..3], "--vapid-subject"),
+        (&["verbatim", "--vapid-subject", "mailto:a@b"], "--vapid-key"),
+        (&["verbatim", "--webhook-url", "http://h/hush"], "--webhook-url"),
+        (&["verbatim", "--webhook-secret", "hush"], "--webhook-secret"),
+        (&["verbatim", "--vapid-key", "hush"], "--vapid-key"),
+        (&["verbatim", "--notify-attempts", "0"], "--notify-attempts"),
+        (&["verbatim", "--notify-max-age", "0s"], "--notify-max-age"),
+        (&["verbatim", "dead-letters", "replay"], "--all"),
+        (&["verbatim", "dead-letters", "replay", "--all", "id"], "--all"),
+    ] {
+        let error = refused(args);
+        assert!(error.contains(named), "{error}");
+    }
+    assert!(Cli::read_from(["verbatim", "dead-letters", "list", "--json", "--data", "x"]).is_ok());
+}

@@ -6,6 +6,7 @@ use anyhow::Context;
 use async_nats::Client;
 use async_trait::async_trait;
 use eventstore::jetstream::lease::JetStreamLeases;
+use eventstore::jetstream::roll_call::JetStreamRollCall;
 use eventstore::jetstream::signals::JetStreamSignals;
 use eventstore::jetstream::{JetStreamConfig, JetStreamLog, connect_options};
 use eventstore::postgres::Database;
@@ -72,6 +73,7 @@ pub(super) async fn open(cluster: &Cluster, folder: &Folder, expected: Keys) -> 
         leases: Arc::new(JetStreamLeases::new(&log).of_node(folder.node_id()?)),
         signals: Arc::new(JetStreamSignals::new(&log)),
         codec: Codec::new(keys).over(Arc::new(log.clone())),
+        roll_call: Arc::new(JetStreamRollCall::new(&log)),
         read_model,
         live: Arc::new(log.clone()),
         log: Arc::new(log),

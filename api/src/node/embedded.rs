@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use eventstore::Codec;
 use eventstore::embedded::EmbeddedLog;
 use eventstore::lease::InProcessLeases;
+use eventstore::roll_call::InProcessRollCall;
 use eventstore::sealing::sqlite::SqliteKeys;
 use eventstore::signals::InProcessSignals;
 use projections::SqliteReadModel;
@@ -47,6 +48,7 @@ pub(super) async fn open(folder: &Folder, expected: Keys) -> anyhow::Result<Part
         signals: Arc::new(InProcessSignals::default()),
         codec: Codec::new(Arc::new(keys)).over(log.clone()),
         live: log,
+        roll_call: Arc::new(InProcessRollCall::default()),
         read_model,
     })
 }

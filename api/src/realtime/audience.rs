@@ -280,6 +280,10 @@ impl Audience {
     }
 
     /// A socket is gone.
+    pub(super) fn is_online(&self, key: &UserKey) -> bool {
+        self.users.contains_key(key)
+    }
+
     pub(super) fn remove(&mut self, key: &UserKey, socket: SocketId) {
         let Some(user) = self.users.get_mut(key) else {
             return;

@@ -4,9 +4,11 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use domain::conversation::{Event as Happened, reads};
 use domain::{ConversationId, MessageId, TenantId, UserId};
 use eventstore::live::LiveLog;
+use eventstore::roll_call::{Attendance, Person};
 use eventstore::signals::Signals;
 use eventstore::{Checkpoint, Codec, Commit, Event, ReadError, Stream};
 use projections::store::ReadModel;
@@ -65,6 +67,11 @@ pub(super) enum Ask {
     Looked {
         changes: Vec<MembershipChange>,
         checkpoint: Checkpoint,
+    },
+    /// Who of these has a socket here, by their places.
+    Present {
+        asked: Vec<Person>,
+        reply: oneshot::Sender<Vec<usize>>,
     },
 }
 
@@ -207,6 +214,19 @@ impl Hub {
     }
 }
 
+#[async_trait]
+impl Attendance for Hub {
+    async fn present(&self, asked: &[Person]) -> Vec<usize> {
+        let (reply, answer) = oneshot::channel();
+        let asked = asked.to_vec();
+        // A hub that has ended has nobody.
+        match self.ask(Ask::Present { asked, reply }).await {
+            Some(()) => answer.await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+}
+
 /// What the hub knows of a shard.
 struct Shard {
     orders: mpsc::UnboundedSender<Order>,
@@ -325,6 +345,11 @@ impl Task {
                 conversation,
                 at,
             } => self.audience.announced(&key, conversation, at),
+            Ask::Present { asked, reply } => {
+                let places = asked.iter().enumerate();
+                let present = places.filter(|(_, person)| self.audience.is_online(person));
+                let _ = reply.send(present.map(|(place, _)| place).collect());
+            }
             Ask::Looked { changes, checkpoint } => {
                 for change in changes.into_iter().filter(|change| change.is_active) {
                     let at = At {

@@ -4,9 +4,10 @@
 use domain::conversation::body::{Attachment, Card};
 use domain::conversation::{InfoField, Kind, MessageKind};
 use domain::permission::Role;
+use domain::push::{PushEndpoint, PushPoint, PushSecret};
 use domain::user::Status;
 use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
-use domain::{ClientId, ConversationId, Ordinal, Timestamp, UserId};
+use domain::{ClientId, ConversationId, Ordinal, PushId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -205,4 +206,25 @@ pub(super) struct MessageHiddenV1 {
 #[serde(deny_unknown_fields)]
 pub(super) struct StatusChangedV1 {
     pub(super) status: Status,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PushSubscribedV1 {
+    pub(super) user: UserId,
+    pub(super) subscription: PushId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PushTargetV1 {
+    pub(super) endpoint: PushEndpoint,
+    pub(super) p256dh: PushPoint,
+    pub(super) auth: PushSecret,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PushUnsubscribedV1 {
+    pub(super) subscription: PushId,
 }

@@ -9,12 +9,13 @@ use domain::conversation::{
     Body, Edit, Event as Happened, GroupInfo, InfoChange, InfoField, Kind, Message, MessageKind, Reaction,
 };
 use domain::permission::Role;
+use domain::push::{PushEndpoint, PushPoint, PushSecret, PushTarget};
 use domain::testing::user;
 use domain::user::{Event as UserEvent, Profile, Status};
 use domain::values::{
     Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
 };
-use domain::{ClientId, ConversationId, MessageId, Ordinal, Private};
+use domain::{ClientId, ConversationId, MessageId, Ordinal, Private, PushId};
 use serde_json::{Value, json};
 
 use super::types::{Upcaster, upcast};
@@ -304,6 +305,22 @@ fn catalogue() -> Vec<(&'static str, Event)> {
                     avatar: None,
                 }),
             }),
+        ),
+        (
+            "user.push_subscribed.v1",
+            Event::User(UserEvent::PushSubscribed {
+                user: user("ann"),
+                subscription: PushId::from_bytes([9; 16]),
+                target: Private::Readable(PushTarget {
+                    endpoint: PushEndpoint::parse("https://push.example.com/send/1").unwrap(),
+                    p256dh: PushPoint::parse(format!("B{}", "a".repeat(86))).unwrap(),
+                    auth: PushSecret::parse("b".repeat(22)).unwrap(),
+                }),
+            }),
+        ),
+        (
+            "user.push_unsubscribed.v1",
+            Event::User(UserEvent::PushUnsubscribed(PushId::from_bytes([9; 16]))),
         ),
     ]
 }

@@ -27,6 +27,7 @@ use self::generation::Names;
 use self::presence::Presence;
 use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 use crate::fold::{Keys, Rows};
+use crate::notify::{Noticed, PushView, RecipientPage};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
     MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
@@ -36,6 +37,7 @@ use crate::view::{
 mod column;
 mod facts;
 mod generation;
+mod notify;
 mod presence;
 mod read;
 mod sql;
@@ -494,6 +496,42 @@ impl ReadModel for PostgresReadModel {
     ) -> Result<bool, StoreError> {
         self.read(async |connection| read::has_read(connection, (tenant, user), message).await)
             .await
+    }
+
+    async fn push_subscriptions(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+    ) -> Result<Vec<PushView>, StoreError> {
+        self.read(async |connection| notify::push_subscriptions(connection, tenant, users).await)
+            .await
+    }
+
+    async fn recipients(
+        &self,
+        tenant: &TenantId,
+        noticed: Noticed,
+        from: u64,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<RecipientPage, StoreError> {
+        self.read(async |connection| {
+            notify::recipients(connection, (tenant, noticed), (from, limit), now).await
+        })
+        .await
+    }
+
+    async fn recipients_among(
+        &self,
+        tenant: &TenantId,
+        message: MessageId,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> Result<Vec<UserId>, StoreError> {
+        self.read(async |connection| {
+            notify::recipients_among(connection, (tenant, message), users, now).await
+        })
+        .await
     }
 }
 

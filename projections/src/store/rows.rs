@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use domain::conversation::reads::Marks;
+use domain::push::{PushEndpoint, PushPoint, PushSecret, PushTarget};
 use domain::user::Status;
-use domain::{CommandId, CommitId, ConversationId, Fingerprint, TenantId, UserId};
+use domain::{CommandId, CommitId, ConversationId, Fingerprint, PushId, TenantId, UserId};
 use eventstore::consumer::Checkpoint;
 use eventstore::facts::{CommandFact, CommandIds, Facts};
 use eventstore::snapshot::Snapshot;
@@ -14,6 +15,7 @@ use super::column::{Cells, Columns, damaged};
 use super::{StoreError, spelling};
 use crate::conversations::ConversationRow;
 use crate::members::MemberRow;
+use crate::notify::{PushView, RecipientPage};
 use crate::users::SettingsRow;
 use crate::view::{
     ConversationStats, ConversationView, MemberPage, MemberView, Membership, MembershipChange,
@@ -324,6 +326,38 @@ pub(super) fn receipts<'r, C: Cells<'r>>(
         page.has_more = cut(&mut page.items, limit);
         page
     }))
+}
+
+pub(super) fn device<'r>(row: impl Cells<'r>) -> Read<PushView> {
+    let mut columns = Columns::of(row);
+    Ok(PushView {
+        user: columns.parsed(UserId::parse)?,
+        id: columns.id(PushId::from_bytes)?,
+        target: PushTarget {
+            endpoint: columns.parsed(PushEndpoint::parse)?,
+            p256dh: columns.parsed(PushPoint::parse)?,
+            auth: columns.parsed(PushSecret::parse)?,
+        },
+        created_at: columns.time()?,
+    })
+}
+
+/// Users with their standings, one more than the page has.
+pub(super) fn recipients<'r>(
+    rows: impl IntoIterator<Item = impl Cells<'r>>,
+    limit: u32,
+) -> Read<RecipientPage> {
+    let mut page = RecipientPage::default();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        let (user, standing) = (columns.parsed(UserId::parse)?, columns.number()?);
+        if page.users.len() == limit as usize {
+            page.next = Some(standing);
+        } else {
+            page.users.push(user);
+        }
+    }
+    Ok(page)
 }
 
 pub(super) fn facts<'r>(rows: impl IntoIterator<Item = impl Cells<'r>>) -> Read<Facts> {

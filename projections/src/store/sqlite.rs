@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 use self::generation::Generation;
 use super::{ApplyError, Batch, ProjectionStore, ReadModel, StoreError};
 use crate::fold::{Keys, Rows};
+use crate::notify::{Noticed, PushView, RecipientPage};
 use crate::view::{
     ConversationPage, ConversationStats, ConversationView, ListRange, MemberPage, MemberView,
     MembershipChanges, Memberships, MessagePage, MessageRange, MessageTally, MessageView, Profile,
@@ -30,6 +31,7 @@ mod active;
 mod column;
 mod facts;
 mod generation;
+mod notify;
 mod read;
 mod sql;
 mod swap;
@@ -384,6 +386,42 @@ impl ReadModel for SqliteReadModel {
         message: MessageId,
     ) -> Result<bool, StoreError> {
         read::has_read(&mut self.reader().await?.connection, (tenant, user), message).await
+    }
+
+    async fn push_subscriptions(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+    ) -> Result<Vec<PushView>, StoreError> {
+        notify::push_subscriptions(&mut self.reader().await?.connection, tenant, users).await
+    }
+
+    async fn recipients(
+        &self,
+        tenant: &TenantId,
+        noticed: Noticed,
+        from: u64,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<RecipientPage, StoreError> {
+        notify::recipients(
+            &mut self.reader().await?.connection,
+            (tenant, noticed),
+            (from, limit),
+            now,
+        )
+        .await
+    }
+
+    async fn recipients_among(
+        &self,
+        tenant: &TenantId,
+        message: MessageId,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let connection = &mut self.reader().await?.connection;
+        notify::recipients_among(connection, (tenant, message), users, now).await
     }
 }
 

@@ -10,6 +10,7 @@ macro_rules! statements {
         APPLY_MEMBERS = "apply_members.sql";
         APPLY_MESSAGES = "apply_messages.sql";
         APPLY_MESSAGE_CHANGES = "apply_message_changes.sql";
+        APPLY_PUSH_SUBSCRIPTIONS = "apply_push_subscriptions.sql";
         APPLY_REACTIONS = "apply_reactions.sql";
         APPLY_REACTIONS_REMOVED = "apply_reactions_removed.sql";
         APPLY_READ_MOVES = "apply_read_moves.sql";
@@ -27,6 +28,7 @@ macro_rules! statements {
         CONVERSATION_PAGE = "conversation_page.sql";
         CONVERSATION_STATS = "conversation_stats.sql";
         CONVERSATION_VIEWS = "conversation_views.sql";
+        END_PUSH_SUBSCRIPTIONS = "end_push_subscriptions.sql";
         FACTS = "facts.sql";
         HAS_READ = "has_read.sql";
         HYDRATE = "hydrate.sql";
@@ -50,7 +52,10 @@ macro_rules! statements {
         PRUNE_COMMANDS = "prune_commands.sql";
         PURGE_REACTIONS = "purge_reactions.sql";
         PURGE_VERSIONS = "purge_versions.sql";
+        PUSH_SUBSCRIPTIONS = "push_subscriptions.sql";
         RECEIPTS = "receipts.sql";
+        RECIPIENTS = "recipients.sql";
+        RECIPIENTS_AMONG = "recipients_among.sql";
         SIZES = "sizes.sql";
         SNAPSHOT_LOAD = "snapshot_load.sql";
         SNAPSHOT_SAVE = "snapshot_save.sql";

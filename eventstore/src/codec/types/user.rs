@@ -1,11 +1,13 @@
 //! The events of a user: from each to its type's name and shape, and back.
 
+use domain::push::PushTarget;
 use domain::user::{Event, Profile};
 use domain::{MessageId, Private, UserId};
 
 use super::{ReadEventError, Shape, Written, clear};
 use crate::codec::shapes::{
-    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1, StatusChangedV1,
+    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1, PushSubscribedV1,
+    PushTargetV1, PushUnsubscribedV1, StatusChangedV1,
 };
 
 /// How the names of these types begin.
@@ -19,6 +21,8 @@ const UNMUTED: &str = "chat.user.conversation_unmuted.v1";
 const HIDDEN: &str = "chat.user.message_hidden.v1";
 const PROFILE_CHANGED: &str = "chat.user.profile_changed.v1";
 const STATUS_CHANGED: &str = "chat.user.status_changed.v1";
+const PUSH_SUBSCRIBED: &str = "chat.user.push_subscribed.v1";
+const PUSH_UNSUBSCRIBED: &str = "chat.user.push_unsubscribed.v1";
 
 pub(super) fn write(event: &Event) -> Written {
     let about = |event_type, conversation: &_| {
@@ -48,6 +52,28 @@ pub(super) fn write(event: &Event) -> Written {
             &MessageHiddenV1 {
                 conversation: message.conversation,
                 ordinal: message.ordinal,
+            },
+        ),
+        Event::PushSubscribed {
+            user,
+            subscription,
+            target,
+        } => {
+            let body = target.readable().cloned().map(|target| PushTargetV1 {
+                endpoint: target.endpoint,
+                p256dh: target.p256dh,
+                auth: target.auth,
+            });
+            let data = PushSubscribedV1 {
+                user: user.clone(),
+                subscription: *subscription,
+            };
+            clear(PUSH_SUBSCRIBED, &data).sealing(user, body.as_ref())
+        }
+        Event::PushUnsubscribed(subscription) => clear(
+            PUSH_UNSUBSCRIBED,
+            &PushUnsubscribedV1 {
+                subscription: *subscription,
             },
         ),
     }
@@ -100,6 +126,20 @@ pub(super) fn read(event_type: &str, shape: &Shape<'_>) -> Result<Event, ReadEve
                 ordinal: data.ordinal,
             })
         }
+        PUSH_SUBSCRIBED => {
+            let data: PushSubscribedV1 = shape.data()?;
+            let target = shape.body(|body: PushTargetV1| PushTarget {
+                endpoint: body.endpoint,
+                p256dh: body.p256dh,
+                auth: body.auth,
+            })?;
+            Event::PushSubscribed {
+                user: data.user,
+                subscription: data.subscription,
+                target,
+            }
+        }
+        PUSH_UNSUBSCRIBED => Event::PushUnsubscribed(shape.data::<PushUnsubscribedV1>()?.subscription),
         unknown => return Err(ReadEventError::UnknownType(unknown.to_owned())),
     })
 }

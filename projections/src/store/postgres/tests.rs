@@ -13,7 +13,7 @@ use crate::contract::{NOW, list};
 use crate::fold::Changes;
 use crate::rebuild::Generations;
 
-const GROWING: [&str; 12] = [
+const GROWING: [&str; 13] = [
     "conversations",
     "members",
     "messages",
@@ -26,6 +26,7 @@ const GROWING: [&str; 12] = [
     "hidden_messages",
     "settings",
     "user_statuses",
+    "push_subscriptions",
 ];
 
 fn config(server: &PostgresServer, namespace: &str) -> PostgresConfig {

@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection};
 
 use super::column::{column, numbers};
+use super::notify::{devices, ended_devices};
 use super::{sql, store_error};
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
@@ -18,7 +19,7 @@ use crate::store::spelling::{folded, kind_text, role_text, status_text};
 use crate::store::{ApplyError, Batch, StoreError, rows};
 use crate::users::{SettingsRow, StatusRow, UserRow};
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 pub(super) async fn checkpoint(
     connection: &mut PgConnection,
@@ -112,6 +113,8 @@ pub(super) async fn apply(connection: &mut PgConnection, batch: &Batch) -> Resul
         write(&changes.users, users),
         write(&changes.statuses, statuses),
         write(&changes.commands, commands),
+        write(&changes.push_subscriptions, devices),
+        write(&changes.ended_subscriptions, ended_devices),
     ];
     for query in writes.into_iter().flatten() {
         query?.execute(&mut *transaction).await.map_err(store_error)?;

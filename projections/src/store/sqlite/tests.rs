@@ -12,7 +12,7 @@ use super::*;
 use crate::fold::Changes;
 
 /// The tables that grow. The checkpoints are a row per shard.
-const GROWING: [&str; 12] = [
+const GROWING: [&str; 13] = [
     "conversations",
     "members",
     "messages",
@@ -25,6 +25,7 @@ const GROWING: [&str; 12] = [
     "hidden_messages",
     "settings",
     "user_statuses",
+    "push_subscriptions",
 ];
 
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {

@@ -312,6 +312,29 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
         (&row.stream, id, fingerprint, row.sequence, row.recorded_at)
     });
     add(sql::APPLY_COMMANDS, changes.commands.is_empty(), json(commands))?;
+    let devices = changes.push_subscriptions.iter().map(|row| {
+        let (tenant, user, id) = &row.key;
+        (
+            tenant.as_str(),
+            user.as_str(),
+            Hex(id.to_bytes()),
+            row.target.endpoint.as_str(),
+            row.target.p256dh.as_str(),
+            row.target.auth.as_str(),
+            row.created_at,
+        )
+    });
+    add(
+        sql::APPLY_PUSH_SUBSCRIPTIONS,
+        changes.push_subscriptions.is_empty(),
+        json(devices),
+    )?;
+    let ended = changes.ended_subscriptions.iter();
+    add(
+        sql::END_PUSH_SUBSCRIPTIONS,
+        changes.ended_subscriptions.is_empty(),
+        json(ended.map(|(tenant, user, id)| (tenant.as_str(), user.as_str(), Hex(id.to_bytes())))),
+    )?;
     Ok(statements)
 }
 

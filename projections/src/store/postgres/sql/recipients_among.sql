@@ -1,0 +1,15 @@
+-- Those of the users who are members, have neither read nor hidden the message, and are not muted.
+WITH generation AS (SELECT FROM checkpoints)
+SELECT m.user_id FROM members AS m
+WHERE m.conversation_id = $2 AND m.user_id = ANY ($4::text[]) AND m.tenant_id = $1 AND m.is_active
+  AND m.read_mark < $3
+  AND NOT EXISTS (
+      SELECT FROM settings AS st
+      WHERE st.tenant_id = $1 AND st.user_id = m.user_id AND st.conversation_id = $2
+        AND st.is_muted AND coalesce(st.muted_until > $5, true)
+  )
+  AND NOT EXISTS (
+      SELECT FROM hidden_messages AS h
+      WHERE h.tenant_id = $1 AND h.user_id = m.user_id AND h.conversation_id = $2 AND h.ordinal = $3
+  )
+ORDER BY m.standing
