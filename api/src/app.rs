@@ -15,8 +15,11 @@ use projections::store::ReadModel;
 use search_indexer::SearchIndex;
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Attachments;
+use crate::attachments::links::Links;
 use crate::auth::{Authenticator, Identity, Jwks};
 use crate::commands::Repeats;
+use crate::config::attachments::Storage;
 use crate::consistency::Consistency;
 use crate::limits::Limits;
 use crate::realtime::{Cursors, Hub};
@@ -51,6 +54,10 @@ pub struct Edge {
     pub limits: Arc<Limits>,
     /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
     pub edit_window: Option<u64>,
+    /// Where files are kept, for how long, and how they are fetched.
+    pub storage: Storage,
+    /// What the URLs of files are signed with.
+    pub link_key: [u8; 32],
 }
 
 /// A running node.
@@ -97,6 +104,10 @@ pub struct App {
     pub repeats: Repeats,
     /// For how long after it was sent a message may be edited, in milliseconds; `None` is for ever.
     pub edit_window: Option<u64>,
+    /// Signs the URLs of files.
+    pub links: Links,
+    /// Takes files in; `None` where it is not said where they are kept.
+    pub attachments: Option<Arc<Attachments>>,
 }
 
 /// The profiles that this node recorded lately.

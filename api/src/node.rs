@@ -21,12 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::projecting::Projecting;
 use crate::app::{App, Edge, Health, ProfileCache, Station, now};
+use crate::attachments::Attachments;
+use crate::attachments::links::Links;
+use crate::attachments::sweep::Sweep;
 use crate::commands::Repeats;
 use crate::config::Deployment;
 use crate::consistency::Consistency;
 use crate::folder::Folder;
 use crate::realtime::{Cursors, Hub, Starting};
 
+pub mod blobs;
 mod cluster;
 mod embedded;
 mod projecting;
@@ -172,6 +176,8 @@ pub struct Node {
     search: SearchIndex,
     indexer: Arc<Indexer>,
     projecting: JoinHandle<()>,
+    leases: Arc<dyn Leases>,
+    is_cluster: bool,
     /// Cancelled when requests and sockets are to come to their end.
     stopping: CancellationToken,
     /// Cancelled when the stations are to stop, which requests that are being finished still need.
@@ -212,7 +218,7 @@ impl Node {
             projector: projector.clone(),
             log: Arc::clone(&log),
             live: Arc::clone(&live),
-            leases,
+            leases: Arc::clone(&leases),
             signals: Arc::clone(&signals),
         };
         let projecting = tokio::spawn(projecting.run(stations.child_token()));
@@ -238,6 +244,8 @@ impl Node {
             search,
             indexer: Arc::new(indexer),
             projecting,
+            leases,
+            is_cluster: deployment.is_cluster(),
             stopping: CancellationToken::new(),
             stations,
             stores,
@@ -289,11 +297,27 @@ impl Node {
     /// When the log is away, or metrics are recorded in this process already.
     pub async fn app(&self, edge: Edge) -> anyhow::Result<Arc<App>> {
         let projected = self.projected();
+        let storage = &edge.storage;
+        let base = storage.public_url.as_ref().map_or("", |url| url.as_str());
+        let links = Links::new(&edge.link_key, base, storage.attachment_url_lifetime);
+        let attachments = blobs::open(storage, &self.folder, self.is_cluster)?.map(Arc::new);
+        if let Some(attachments) = &attachments {
+            let sweep = Sweep {
+                attachments: Arc::clone(attachments),
+                leases: Arc::clone(&self.leases),
+                log: Arc::clone(&self.log),
+                projected: projected.clone(),
+                read_model: self.read_model.clone(),
+                users: Arc::clone(&self.users),
+            };
+            tokio::spawn(sweep.run(self.stations.child_token()));
+        }
         let hub = Hub::start(Starting {
             log: Arc::clone(&self.live),
             codec: self.codec.clone(),
             signals: Arc::clone(&self.signals),
             read_model: self.read_model.clone(),
+            links: links.clone(),
             projected: (0..self.log.shards()).map(|shard| projected.get(shard)).collect(),
             cancel: self.stations.child_token(),
         })
@@ -317,7 +341,7 @@ impl Node {
             read_model: self.read_model.clone(),
             consistency: Consistency::new(&self.projector, self.ends().await?),
             search: self.search.clone(),
-            stations: self.stations(&hub),
+            stations: self.stations(&hub, attachments.as_ref()),
             hub,
             cursors: Cursors::new(edge.cursor_key, self.log.epoch()),
             signals: Arc::clone(&self.signals),
@@ -330,16 +354,18 @@ impl Node {
             authenticator: edge.authenticator,
             limits: edge.limits,
             edit_window: edge.edit_window,
+            links,
+            attachments,
         }))
     }
 
-    fn stations(&self, hub: &Hub) -> Vec<(&'static str, Station)> {
+    fn stations(&self, hub: &Hub, attachments: Option<&Arc<Attachments>>) -> Vec<(&'static str, Station)> {
         let statuses = self.projector.statuses();
         let stores = Arc::clone(&self.stores);
         let indexer = Arc::clone(&self.indexer);
         let hub = hub.clone();
         let keys = Arc::clone(&self.stores);
-        vec![
+        let mut stations: Vec<(_, Station)> = vec![
             (
                 "keys",
                 Box::new(move || {
@@ -376,7 +402,15 @@ impl Node {
                     Err(reason) => Health::Limping(reason),
                 }),
             ),
-        ]
+        ];
+        if let Some(attachments) = attachments.map(Arc::clone) {
+            let health = move || match attachments.blobs.health() {
+                Ok(()) => Health::Well,
+                Err(reason) => Health::Limping(reason),
+            };
+            stations.push(("blobs", Box::new(health)));
+        }
+        stations
     }
 
     /// To be cancelled when requests and sockets are to come to their end.

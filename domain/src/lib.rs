@@ -16,6 +16,7 @@ pub mod values;
 
 pub use aggregate::{Aggregate, Context};
 pub use ids::{
-    ClientId, CommandId, CommitId, ConversationId, EventId, Fingerprint, MessageId, TenantId, UserId,
+    AttachmentId, ClientId, CommandId, CommitId, ConversationId, EventId, Fingerprint, MessageId, TenantId,
+    UserId,
 };
 pub use values::{Ordinal, Private, Timestamp};

@@ -6,8 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Context};
+use crate::conversation::body::Upload;
 use crate::values::{Avatar, DisplayName};
-use crate::{ConversationId, MessageId, Private, Timestamp, UserId};
+use crate::{AttachmentId, ConversationId, MessageId, Private, Timestamp, UserId};
+
+mod uploads;
+
+pub use uploads::UploadFacts;
 
 /// What is known of a user.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +55,10 @@ pub enum Command {
     Unmute(ConversationId),
     /// Do not see a message any more.
     Hide(MessageId),
+    /// Keep a file that was uploaded.
+    Upload(Upload),
+    /// Keep it no longer. The system itself may ask for it, too.
+    RemoveAttachment(AttachmentId),
 }
 
 /// What happened to a user.
@@ -77,6 +86,10 @@ pub enum Event {
     Unmuted(ConversationId),
     /// A message is not shown to the user any more.
     Hidden(MessageId),
+    /// A file was uploaded.
+    AttachmentUploaded(UploadFacts),
+    /// It is not kept any more.
+    AttachmentRemoved(AttachmentId),
 }
 
 /// Why a command was refused.
@@ -97,6 +110,9 @@ impl Aggregate for User {
     type Error = Error;
 
     fn decide(state: &Self, command: &Command, context: &Context) -> Result<Vec<Event>, Error> {
+        if let Command::RemoveAttachment(id) = command {
+            return Ok(vec![Event::AttachmentRemoved(*id)]);
+        }
         let user = context.actor.clone().ok_or(Error::NoActor)?;
         let event = match command {
             Command::UpdateProfile(profile) => {
@@ -134,6 +150,8 @@ impl Aggregate for User {
                 .contains_key(conversation)
                 .then_some(Event::Unmuted(*conversation)),
             Command::Hide(message) => Some(Event::Hidden(*message)),
+            Command::Upload(upload) => Some(Event::AttachmentUploaded(UploadFacts::of(upload, user))),
+            Command::RemoveAttachment(_) => None,
         };
         Ok(event.into_iter().collect())
     }
@@ -146,7 +164,7 @@ impl Aggregate for User {
             Event::Muted { conversation, until } => drop(state.muted.insert(*conversation, *until)),
             Event::Unmuted(conversation) => drop(state.muted.remove(conversation)),
             // They are many, and no rule asks for them.
-            Event::Hidden(_) => {}
+            Event::Hidden(_) | Event::AttachmentUploaded(_) | Event::AttachmentRemoved(_) => {}
         }
     }
 }

@@ -7,21 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::conversation;
 use domain::permission::Role;
-use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId, user};
+use domain::{AttachmentId, CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId, user};
 use eventstore::envelope::{Commit, Event, Recorded};
 use eventstore::subject::Stream;
 
+use crate::attachments::{AttachmentRow, AttachmentUse};
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::members::{MemberRow, ReadMoveRow};
 use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRow};
 use crate::users::{SettingsKey, SettingsRow, UserRow};
 
+mod attachments;
 mod messages;
 
 #[cfg(test)]
 mod tests;
 
+use attachments::Attachments;
 use messages::Messages;
 
 /// Where and when something happened.
@@ -86,6 +89,12 @@ pub struct Changes {
     pub users: Vec<UserRow>,
     /// New commands. One that is known already stays as it was first recorded.
     pub commands: Vec<CommandRow>,
+    /// Files that were uploaded.
+    pub attachments: Vec<AttachmentRow>,
+    /// Files that are not kept any more.
+    pub removed_attachments: Vec<AttachmentId>,
+    /// Files that came with messages. Those of the messages in `purged` are not used there any more.
+    pub attachment_uses: Vec<AttachmentUse>,
 }
 
 /// A commit that cannot follow from those before it: the log or the read model is damaged.
@@ -167,7 +176,10 @@ impl Keys {
                     self.settings
                         .insert((tenant.clone(), user.clone(), *conversation));
                 }
-                user::Event::ProfileUpdated { .. } | user::Event::Hidden(_) => {}
+                user::Event::ProfileUpdated { .. }
+                | user::Event::Hidden(_)
+                | user::Event::AttachmentUploaded(_)
+                | user::Event::AttachmentRemoved(_) => {}
             }
         }
     }
@@ -201,6 +213,7 @@ struct Fold {
     settings: BTreeMap<SettingsKey, (SettingsRow, bool)>,
     hidden: BTreeSet<HiddenRow>,
     commands: BTreeMap<(String, CommandId), CommandRow>,
+    attachments: Attachments,
 }
 
 /// A conversation with those of its members that are concerned.
@@ -352,6 +365,7 @@ impl Fold {
                 *change = (*change).max(Change::Marks);
                 let sender_seq = sender.sent(message.ordinal, at.time);
                 entry.row()?.sent(message.ordinal, at.time);
+                self.attachments.used(AttachmentUse::all_of(id, &message));
                 let row = MessageRow::sent(id, message, sender_seq, version, at.time);
                 self.messages.sent(row);
             }
@@ -406,6 +420,8 @@ impl Fold {
                     message,
                 });
             }
+            user::Event::AttachmentUploaded(facts) => self.attachments.uploaded(tenant, &facts, at),
+            user::Event::AttachmentRemoved(id) => self.attachments.removed(id),
         }
         Ok(())
     }
@@ -433,6 +449,7 @@ impl Fold {
             }
         }
         self.messages.into_changes(&mut changes);
+        self.attachments.into_changes(&mut changes);
         self.read_moves
             .sort_by(|a, b| (a.conversation, &a.user, a.ordinal).cmp(&(b.conversation, &b.user, b.ordinal)));
         changes.hidden = self.hidden.into_iter().collect();

@@ -6,6 +6,8 @@ use eventstore::execute::ExecuteError;
 use projections::store::StoreError;
 
 use super::ApiError;
+use crate::attachments::blobs::BlobError;
+use crate::attachments::links::LinkError;
 
 impl From<conversation::Error> for ApiError {
     fn from(error: conversation::Error) -> Self {
@@ -76,6 +78,31 @@ impl From<domain::user::Error> for ApiError {
             domain::user::Error::NoActor => Self::internal(),
             domain::user::Error::MutedUntilThePast => {
                 Self::invalid("muted_until_the_past", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<LinkError> for ApiError {
+    fn from(error: LinkError) -> Self {
+        let code = match error {
+            LinkError::Invalid => "link_invalid",
+            LinkError::Over => "link_expired",
+        };
+        Self::new(StatusCode::FORBIDDEN, code, error.to_string())
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing => Self::attachment_not_found(),
+            BlobError::Unavailable(_) => {
+                tracing::warn!(%error, "the blob store did not answer");
+                Self::unavailable(
+                    "blobs_unavailable",
+                    "the store of files is unavailable; try again",
+                )
             }
         }
     }

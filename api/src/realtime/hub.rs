@@ -19,6 +19,7 @@ use super::cursor::{Cursor, StreamKey, Verified};
 use super::feeds::{self, FeedHandle, Order, Told};
 use super::frame;
 use super::looks::Looking;
+use crate::attachments::links::Links;
 
 /// Sockets that may be coming and going at once.
 const QUEUE: usize = 1_024;
@@ -88,6 +89,8 @@ pub struct Starting {
     pub signals: Arc<dyn Signals>,
     /// Says who is a member of what.
     pub read_model: Arc<dyn ReadModel>,
+    /// Signs the URLs of files.
+    pub links: Links,
     /// How far that is, by shard, while nobody is online yet.
     pub projected: Vec<u64>,
     /// Ends it.
@@ -105,6 +108,7 @@ impl Hub {
             codec,
             signals,
             read_model,
+            links,
             projected,
             cancel,
         } = starting;
@@ -124,6 +128,7 @@ impl Hub {
             audience: Audience::new(shards),
             shards: handles.into_iter().map(Shard::new).collect(),
             waiting: VecDeque::new(),
+            links,
         };
         let running = cancel.clone();
         tokio::spawn(async move {
@@ -240,6 +245,7 @@ struct Task {
     audience: Audience,
     shards: Vec<Shard>,
     waiting: VecDeque<Waiting>,
+    links: Links,
 }
 
 impl Task {
@@ -421,7 +427,7 @@ impl Task {
         }
         let room = (tenant.clone(), *id);
         self.audience
-            .hear((at, closed), &room, stream, happenings(commit));
+            .hear((at, closed), &room, stream, happenings(commit, &self.links));
     }
 }
 
@@ -433,7 +439,7 @@ fn streams((tenant, conversation): &ConversationKey) -> Vec<Stream> {
 }
 
 /// What a commit of a conversation, or of its read marks, means to those who listen.
-pub(super) fn happenings(commit: &Commit) -> Vec<Happening> {
+pub(super) fn happenings(commit: &Commit, links: &Links) -> Vec<Happening> {
     let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
         return Vec::new();
     };
@@ -446,7 +452,7 @@ pub(super) fn happenings(commit: &Commit) -> Vec<Happening> {
             Happened::MemberLeft { member, .. } | Happened::MemberRemoved { member } => {
                 Some(Happening::Left(member.clone()))
             }
-            Happened::MessageSent(sent) => said(number, frame::new_message(*id, sent)),
+            Happened::MessageSent(sent) => said(number, frame::new_message(*id, sent, links)),
             Happened::MessageEdited(edit) => said(number, frame::message_edited(*id, edit, commit.time)),
             Happened::MessageDeleted { message, by } => {
                 let message = MessageId {

@@ -102,7 +102,14 @@ pub(super) async fn missed(
         count += records.len();
         let mut commits = app.codec.decode(&records).await?;
         forget_deleted(&mut commits);
-        items.extend(said(user, &rooms, &commits, since, (from, to)));
+        let heard: Vec<_> = commits
+            .iter()
+            .filter_map(|commit| {
+                let stream = StreamKey::of(&commit.stream)?;
+                Some((commit, stream, happenings(commit, &app.links)))
+            })
+            .collect();
+        items.extend(said(user, &rooms, heard, since, (from, to)));
         if count > MOST_READ || items.len() > MOST {
             return Ok(Missed::Reset("too_much_missed"));
         }
@@ -207,14 +214,10 @@ fn forget_deleted(commits: &mut [Commit]) {
 fn said(
     (_, user): &UserKey,
     rooms: &[&Membership],
-    commits: &[Commit],
+    heard: Vec<(&Commit, StreamKey, Vec<Happening>)>,
     since: u64,
     (from, to): (&Cursor, &Cursor),
 ) -> Vec<Item> {
-    let heard: Vec<_> = commits
-        .iter()
-        .filter_map(|commit| Some((commit, StreamKey::of(&commit.stream)?, happenings(commit))))
-        .collect();
     // The first change of a membership tells what it was before.
     let mut first: HashMap<ConversationId, bool> = HashMap::new();
     for (_, stream, happenings) in &heard {

@@ -33,6 +33,7 @@ use crate::view::{
     ReactionView, Receipt, VersionView,
 };
 
+mod attachments;
 mod column;
 mod facts;
 mod generation;

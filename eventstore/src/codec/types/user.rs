@@ -1,11 +1,12 @@
 //! The events of a user: from each to its type's name and shape, and back.
 
 use domain::MessageId;
-use domain::user::{Event, Profile};
+use domain::user::{Event, Profile, UploadFacts};
 
 use super::{ReadEventError, Shape, Written, clear};
 use crate::codec::shapes::{
-    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1,
+    AttachmentRemovedV1, AttachmentUploadedV1, ConversationMutedV1, FileNameV1, MessageHiddenV1,
+    OfConversationV1, ProfileUpdatedV1, ProfileV1,
 };
 
 /// How the names of these types begin.
@@ -17,6 +18,8 @@ const UNARCHIVED: &str = "chat.user.conversation_unarchived.v1";
 const MUTED: &str = "chat.user.conversation_muted.v1";
 const UNMUTED: &str = "chat.user.conversation_unmuted.v1";
 const HIDDEN: &str = "chat.user.message_hidden.v1";
+const ATTACHMENT_UPLOADED: &str = "chat.user.attachment_uploaded.v1";
+const ATTACHMENT_REMOVED: &str = "chat.user.attachment_removed.v1";
 
 pub(super) fn write(event: &Event) -> Written {
     let about = |event_type, conversation: &_| {
@@ -52,7 +55,31 @@ pub(super) fn write(event: &Event) -> Written {
                 ordinal: message.ordinal,
             },
         ),
+        Event::AttachmentUploaded(facts) => write_uploaded(facts),
+        Event::AttachmentRemoved(attachment) => clear(
+            ATTACHMENT_REMOVED,
+            &AttachmentRemovedV1 {
+                attachment: *attachment,
+            },
+        ),
     }
+}
+
+fn write_uploaded(facts: &UploadFacts) -> Written {
+    let data = AttachmentUploadedV1 {
+        user: facts.user.clone(),
+        attachment: facts.id,
+        kind: facts.kind,
+        size: facts.size,
+        mime_type: facts.mime_type.clone(),
+        has_thumbnail: facts.has_thumbnail,
+        width: facts.width,
+        height: facts.height,
+        duration_ms: facts.duration_ms,
+    };
+    let name = facts.file_name.readable().cloned();
+    let body = name.map(|file_name| FileNameV1 { file_name });
+    clear(ATTACHMENT_UPLOADED, &data).sealing(&facts.user, body.as_ref())
 }
 
 /// Reads an event of a user in its current version.
@@ -86,6 +113,25 @@ pub(super) fn read(event_type: &str, shape: &Shape<'_>) -> Result<Event, ReadEve
                 conversation: data.conversation,
                 ordinal: data.ordinal,
             })
+        }
+        ATTACHMENT_UPLOADED => {
+            let data: AttachmentUploadedV1 = shape.data()?;
+            Event::AttachmentUploaded(UploadFacts {
+                id: data.attachment,
+                user: data.user,
+                kind: data.kind,
+                size: data.size,
+                mime_type: data.mime_type,
+                has_thumbnail: data.has_thumbnail,
+                width: data.width,
+                height: data.height,
+                duration_ms: data.duration_ms,
+                file_name: shape.body(|body: FileNameV1| body.file_name)?,
+            })
+        }
+        ATTACHMENT_REMOVED => {
+            let data: AttachmentRemovedV1 = shape.data()?;
+            Event::AttachmentRemoved(data.attachment)
         }
         unknown => return Err(ReadEventError::UnknownType(unknown.to_owned())),
     })

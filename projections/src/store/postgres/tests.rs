@@ -13,7 +13,7 @@ use crate::contract::{NOW, list};
 use crate::fold::Changes;
 use crate::rebuild::Generations;
 
-const GROWING: [&str; 11] = [
+const GROWING: [&str; 13] = [
     "conversations",
     "members",
     "messages",
@@ -25,6 +25,8 @@ const GROWING: [&str; 11] = [
     "reactions",
     "hidden_messages",
     "settings",
+    "attachments",
+    "attachment_uses",
 ];
 
 fn config(server: &PostgresServer, namespace: &str) -> PostgresConfig {

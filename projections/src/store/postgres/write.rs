@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection};
 
 use super::column::{column, numbers};
-use super::{sql, store_error};
+use super::{attachments, sql, store_error};
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::fold::{Keys, Rows};
@@ -18,7 +18,7 @@ use crate::store::spelling::{folded, kind_text, role_text};
 use crate::store::{ApplyError, Batch, StoreError, rows};
 use crate::users::{SettingsRow, UserRow};
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 pub(super) async fn checkpoint(
     connection: &mut PgConnection,
@@ -111,6 +111,13 @@ pub(super) async fn apply(connection: &mut PgConnection, batch: &Batch) -> Resul
         write(&changes.read_moves, read_moves),
         write(&changes.users, users),
         write(&changes.commands, commands),
+        write(&changes.attachments, attachments::rows),
+        write(&changes.removed_attachments, attachments::removed),
+        // What is released may have come in this batch.
+        write(&changes.attachment_uses, attachments::uses),
+        write(&changes.purged, |purged| {
+            messages_named(sql::RELEASE_ATTACHMENT_USES, purged)
+        }),
     ];
     for query in writes.into_iter().flatten() {
         query?.execute(&mut *transaction).await.map_err(store_error)?;
