@@ -4,11 +4,12 @@ WORKDIR /src
 COPY . .
 # The folders are mounted for the build alone: what is fetched and compiled is kept between builds, not in layers.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin verbatim && cp target/release/verbatim /verbatim && mkdir /data
+    cargo build --release --locked --bin verbatim && cp target/release/verbatim /verbatim && mkdir /data /blobs
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /verbatim /usr/local/bin/verbatim
 COPY --from=build --chown=nonroot:nonroot /data /data
+COPY --from=build --chown=nonroot:nonroot /blobs /blobs
 USER nonroot
 ENV VERBATIM_DATA=/data VERBATIM_LISTEN=0.0.0.0:8080
 VOLUME /data

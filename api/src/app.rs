@@ -15,8 +15,11 @@ use projections::store::ReadModel;
 use search_indexer::SearchIndex;
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Attachments;
+use crate::attachments::links::Links;
 use crate::auth::{Authenticator, Identity, Jwks};
 use crate::commands::Repeats;
+use crate::config::attachments::Storage;
 use crate::consistency::Consistency;
 use crate::effects::Settings;
 use crate::effects::push::Push;
@@ -58,6 +61,10 @@ pub struct Edge {
     pub edit_window: Option<u64>,
     /// Who is told of messages while they are away; `None` is nobody.
     pub notifications: Option<Settings>,
+    /// Where files are kept, for how long, and how they are fetched.
+    pub storage: Storage,
+    /// What the URLs of files are signed with.
+    pub link_key: [u8; 32],
 }
 
 /// A running node.
@@ -108,6 +115,10 @@ pub struct App {
     pub edit_window: Option<u64>,
     /// Checks the devices that users are to be notified at, if there is Web Push.
     pub push: Option<Arc<Push>>,
+    /// Signs the URLs of files.
+    pub links: Links,
+    /// Takes files in; `None` where it is not said where they are kept.
+    pub attachments: Option<Arc<Attachments>>,
 }
 
 /// The profiles that this node recorded lately.

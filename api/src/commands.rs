@@ -8,8 +8,10 @@ use eventstore::envelope::{CommandTag, Trace};
 use crate::auth::Identity;
 
 mod asked;
+pub mod attachments;
 pub mod changes;
 pub mod conversations;
+mod files;
 pub mod groups;
 pub mod keeping;
 pub mod messages;

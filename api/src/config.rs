@@ -15,11 +15,13 @@ use eventstore::subject::PARTITIONS;
 use tracing_subscriber::EnvFilter;
 
 use self::access::Access;
+use self::attachments::Storage;
 use self::notifications::Notifications;
 use self::secret::{DatabaseUrl, MasterKey, TokenSecret, Unrepeated};
 use self::tokens::Tokens;
 
 pub mod access;
+pub mod attachments;
 mod checks;
 mod files;
 pub mod notifications;
@@ -262,6 +264,9 @@ pub struct Serve {
     /// Who may ask how much.
     #[command(flatten)]
     pub access: Access,
+    /// Where files are kept.
+    #[command(flatten)]
+    pub storage: Storage,
     /// For how many seconds after it was sent a message may be edited; for ever when this is not given.
     #[arg(
         long,

@@ -103,6 +103,14 @@ impl Consistency {
         }
     }
 
+    /// Waits until what this user wrote on this node can be read.
+    ///
+    /// # Errors
+    /// 503 when that takes too long.
+    pub async fn caught_up(&self, identity: &Identity) -> Result<(), ApiError> {
+        self.before_read(identity, None).await
+    }
+
     fn is_away(&self) -> bool {
         matches!(self.projectors.worst(), ProjectorStatus::Retrying { .. })
     }

@@ -11,9 +11,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 /// How long a browser need not ask again: as long as any of them remembers.
 const REMEMBERED: Duration = Duration::from_secs(2 * 60 * 60);
 /// What pages may send beside what they always may.
-const SENT: [HeaderName; 7] = [
+const SENT: [HeaderName; 10] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("prefer"),
     HeaderName::from_static("traceparent"),
@@ -21,7 +24,11 @@ const SENT: [HeaderName; 7] = [
     HeaderName::from_static("x-request-id"),
 ];
 /// What they may read beside what they always may.
-const READ: [HeaderName; 7] = [
+const READ: [HeaderName; 11] = [
+    header::ACCEPT_RANGES,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
+    header::ETAG,
     header::RETRY_AFTER,
     HeaderName::from_static("ratelimit-limit"),
     HeaderName::from_static("ratelimit-remaining"),

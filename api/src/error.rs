@@ -186,6 +186,36 @@ impl ApiError {
         )
     }
 
+    /// There is no such file for this user, or not any more.
+    #[must_use]
+    pub fn attachment_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "attachment_not_found",
+            "the attachment does not exist",
+        )
+    }
+
+    /// Nobody may upload here.
+    #[must_use]
+    pub fn attachments_off() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "attachments_off",
+            "this deployment takes no uploads: it was not told where to keep them",
+        )
+    }
+
+    /// A part of a file was asked for that it does not have.
+    #[must_use]
+    pub fn range_not_satisfiable() -> Self {
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "range_not_satisfiable",
+            "the file does not have that range",
+        )
+    }
+
     /// There is no such path.
     #[must_use]
     pub fn no_such_path() -> Self {

@@ -112,6 +112,18 @@ impl Folder {
         self.path.join("read.db")
     }
 
+    /// The bytes of files, unless they are kept elsewhere.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.path.join("blobs")
+    }
+
+    /// Uploads on their way.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.path.join("uploads")
+    }
+
     /// The search index.
     #[must_use]
     pub fn search(&self) -> PathBuf {
@@ -151,7 +163,7 @@ pub fn token_secret(data: &Path) -> Result<String, FolderError> {
 
 /// Makes a folder that is its owner's alone: the keys in it open what everyone wrote. One that exists
 /// stays as its owner made it.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

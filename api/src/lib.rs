@@ -2,11 +2,13 @@
 //!
 //! In reading order: [`config`] is what can be configured, [`folder`] the data folder, [`node`] composes
 //! the stations of an embedded node, [`app`] is what handlers see, [`server`] accepts connections, [`router`] lists every
-//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets, [`effects`] what goes out. What
+//! route, [`commands`] and [`queries`] are the handlers, [`realtime`] the sockets, [`attachments`] what files are taken
+//! in and kept with, [`effects`] what goes out. What
 //! stands before the handlers is in [`auth`], [`limits`], [`cors`] and [`request`]. Only [`error`] knows status
 //! codes, and only [`node`] names concrete adapters.
 
 pub mod app;
+pub mod attachments;
 pub mod auth;
 pub mod cli;
 pub mod commands;

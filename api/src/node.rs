@@ -23,6 +23,9 @@ use tokio_util::task::TaskTracker;
 
 use self::projecting::Projecting;
 use crate::app::{App, Edge, Health, ProfileCache, Station, now};
+use crate::attachments::Attachments;
+use crate::attachments::links::Links;
+use crate::attachments::sweep::Sweep;
 use crate::commands::Repeats;
 use crate::config::Deployment;
 use crate::consistency::Consistency;
@@ -31,6 +34,7 @@ use crate::folder::Folder;
 use crate::realtime::{Cursors, Hub, Starting};
 use crate::standing::Standing;
 
+pub mod blobs;
 mod cluster;
 mod embedded;
 mod notifying;
@@ -186,6 +190,8 @@ pub struct Node {
     /// What goes out.
     notifying: TaskTracker,
     deployment: Deployment,
+    leases: Arc<dyn Leases>,
+    is_cluster: bool,
     /// Cancelled when requests and sockets are to come to their end.
     stopping: CancellationToken,
     /// Cancelled when the stations are to stop, which requests that are being finished still need.
@@ -257,6 +263,8 @@ impl Node {
             projecting,
             notifying: TaskTracker::new(),
             deployment: deployment.clone(),
+            leases,
+            is_cluster: deployment.is_cluster(),
             stopping: CancellationToken::new(),
             stations,
             stores,
@@ -308,11 +316,27 @@ impl Node {
     /// When the log is away, or metrics are recorded in this process already.
     pub async fn app(&self, edge: Edge) -> anyhow::Result<Arc<App>> {
         let projected = self.projected();
+        let storage = &edge.storage;
+        let base = storage.public_url.as_ref().map_or("", |url| url.as_str());
+        let links = Links::new(&edge.link_key, base, storage.attachment_url_lifetime);
+        let attachments = blobs::open(storage, &self.folder, self.is_cluster)?.map(Arc::new);
+        if let Some(attachments) = &attachments {
+            let sweep = Sweep {
+                attachments: Arc::clone(attachments),
+                leases: Arc::clone(&self.leases),
+                log: Arc::clone(&self.log),
+                projected: projected.clone(),
+                read_model: self.read_model.clone(),
+                users: Arc::clone(&self.users),
+            };
+            tokio::spawn(sweep.run(self.stations.child_token()));
+        }
         let hub = Hub::start(Starting {
             log: Arc::clone(&self.live),
             codec: self.codec.clone(),
             signals: Arc::clone(&self.signals),
             read_model: self.read_model.clone(),
+            links: links.clone(),
             projected: (0..self.log.shards()).map(|shard| projected.get(shard)).collect(),
             cancel: self.stations.child_token(),
         })
@@ -333,7 +357,7 @@ impl Node {
         }
         let (limits, stopping) = (Arc::clone(&edge.limits), self.stopping.clone());
         tokio::spawn(async move { limits.keep_small(stopping).await });
-        let mut stations = self.stations(&hub);
+        let mut stations = self.stations(&hub, attachments.as_ref());
         let push = edge.notifications.as_ref().and_then(|it| it.push.clone());
         if let Some(settings) = edge.notifications {
             let troubles = self.notify(settings).await?;
@@ -363,6 +387,8 @@ impl Node {
             limits: edge.limits,
             edit_window: edge.edit_window,
             push,
+            links,
+            attachments,
         }))
     }
 
@@ -389,13 +415,13 @@ impl Node {
         Ok(troubles)
     }
 
-    fn stations(&self, hub: &Hub) -> Vec<(&'static str, Station)> {
+    fn stations(&self, hub: &Hub, attachments: Option<&Arc<Attachments>>) -> Vec<(&'static str, Station)> {
         let statuses = self.projector.statuses();
         let stores = Arc::clone(&self.stores);
         let indexer = Arc::clone(&self.indexer);
         let hub = hub.clone();
         let keys = Arc::clone(&self.stores);
-        vec![
+        let mut stations: Vec<(_, Station)> = vec![
             (
                 "keys",
                 Box::new(move || {
@@ -432,7 +458,15 @@ impl Node {
                     Err(reason) => Health::Limping(reason),
                 }),
             ),
-        ]
+        ];
+        if let Some(attachments) = attachments.map(Arc::clone) {
+            let health = move || match attachments.blobs.health() {
+                Ok(()) => Health::Well,
+                Err(reason) => Health::Limping(reason),
+            };
+            stations.push(("blobs", Box::new(health)));
+        }
+        stations
     }
 
     /// To be cancelled when requests and sockets are to come to their end.

@@ -1,5 +1,6 @@
 //! Handlers of queries: extract, ask the read model, respond.
 
+pub mod attachments;
 pub mod conversations;
 pub mod members;
 pub mod message;

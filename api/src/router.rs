@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -12,6 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::commands::{changes, conversations, groups, keeping, messages, push, reads, users};
+use crate::commands::{attachments, changes, conversations, groups, keeping, messages, reads};
 use crate::cors::{self, Origin};
 use crate::error::ApiError;
 use crate::{figures, health, queries, realtime, request};
@@ -76,6 +77,13 @@ pub fn router(app: Arc<App>, origins: &[Origin]) -> Router {
             "/conversations/{id}/messages/stats",
             get(queries::messages::stats),
         )
+        // Bodies are counted while they come in, and large ones are what this is for.
+        .route(
+            "/attachments",
+            post(attachments::upload).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/attachments/{id}", get(queries::attachments::fetch))
+        .route("/attachments/{id}/url", get(queries::attachments::url))
         .route("/users", get(queries::users::list))
         .route("/users/me", put(users::update_me))
         .route("/users/{id}", put(users::update))

@@ -1,6 +1,6 @@
 //! The shapes of the public API that several endpoints share. Field names are those of the reference.
 
-use domain::conversation::body::{Attachment, Card};
+use domain::conversation::body::{Card, File};
 use domain::conversation::{Edit, Kind, Message as Sent, MessageKind};
 use domain::permission::Role;
 use domain::{ConversationId, MessageId, Timestamp, UserId};
@@ -9,6 +9,13 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
+
+use crate::app::now;
+use crate::attachments::links::Links;
+
+pub mod attachment;
+
+use attachment::Attachment;
 
 /// RFC 3339 with milliseconds, always: texts of one length sort as the times do.
 const MILLIS: StaticFormatDescription =
@@ -210,7 +217,7 @@ impl Message {
 
     /// A message as it was recorded in the log.
     #[must_use]
-    pub fn from_sent(conversation: ConversationId, sent: &Sent) -> Self {
+    pub fn from_sent(conversation: ConversationId, sent: &Sent, links: &Links) -> Self {
         let body = sent.body.readable().cloned().unwrap_or_default();
         let id = |ordinal| MessageId {
             conversation,
@@ -223,7 +230,7 @@ impl Message {
             from_user_id: sent.sender.clone(),
             content: body.content.map(String::from),
             kind: sent.kind,
-            attachments: Some(body.attachments),
+            attachments: Some(shown(body.attachments, links)),
             card: body.card,
             reply_to_id: sent.reply_to.map(id),
             reply_to: None,
@@ -270,8 +277,19 @@ impl Message {
     }
 }
 
-impl From<MessageView> for Message {
-    fn from(view: MessageView) -> Self {
+/// Files with fresh URLs.
+fn shown(files: Vec<File>, links: &Links) -> Vec<Attachment> {
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let now = now();
+    files.into_iter().map(|file| links.show(file, now)).collect()
+}
+
+impl Message {
+    /// A message as the read model has it.
+    #[must_use]
+    pub fn from_view(view: MessageView, links: &Links) -> Self {
         let conversation = view.id.conversation;
         let reply_to_id = view.reply_to.map(|ordinal| MessageId {
             conversation,
@@ -299,7 +317,7 @@ impl From<MessageView> for Message {
             from_user_id: view.sender,
             content: view.content,
             kind: view.kind,
-            attachments: Some(view.attachments),
+            attachments: Some(shown(view.attachments, links)),
             card: view.card,
             reply_to_id,
             reply_to: answered,

@@ -207,6 +207,10 @@ macro_rules! bits_id {
 }
 
 bits_id! {
+    /// A file that was uploaded.
+    AttachmentId, "an attachment id"
+}
+bits_id! {
     /// A conversation: a ULID, or derived where creation must be idempotent.
     ConversationId, "a conversation id"
 }

@@ -17,6 +17,7 @@ pub mod values;
 
 pub use aggregate::{Aggregate, Context};
 pub use ids::{
-    ClientId, CommandId, CommitId, ConversationId, EventId, Fingerprint, MessageId, PushId, TenantId, UserId,
+    AttachmentId, ClientId, CommandId, CommitId, ConversationId, EventId, Fingerprint, MessageId, PushId,
+    TenantId, UserId,
 };
 pub use values::{Ordinal, Private, Timestamp};

@@ -6,9 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Context};
+use crate::conversation::body::Upload;
 use crate::push::{MAX_SUBSCRIPTIONS, PushTarget};
 use crate::values::{Avatar, DisplayName};
-use crate::{ConversationId, MessageId, Private, PushId, Timestamp, UserId};
+use crate::{AttachmentId, ConversationId, MessageId, Private, PushId, Timestamp, UserId};
+
+mod uploads;
+
+pub use uploads::UploadFacts;
 
 /// What is known of a user.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +95,10 @@ pub enum Command {
     Subscribe(PushId, PushTarget),
     /// Not any more. The system may say so too: the push service knows when a device is gone.
     Unsubscribe(PushId),
+    /// Keep a file that was uploaded.
+    Upload(Upload),
+    /// Keep it no longer. The system itself may ask for it, too.
+    RemoveAttachment(AttachmentId),
 }
 
 /// What happened to a user.
@@ -137,6 +146,10 @@ pub enum Event {
     },
     /// Not any more.
     PushUnsubscribed(PushId),
+    /// A file was uploaded.
+    AttachmentUploaded(UploadFacts),
+    /// It is not kept any more.
+    AttachmentRemoved(AttachmentId),
 }
 
 /// Why a command was refused.
@@ -169,6 +182,9 @@ impl Aggregate for User {
                 .then_some(Event::PushUnsubscribed(*id))
                 .into_iter()
                 .collect());
+        }
+        if let Command::RemoveAttachment(id) = command {
+            return Ok(vec![Event::AttachmentRemoved(*id)]);
         }
         let user = context.actor.clone().ok_or(Error::NoActor)?;
         let event = match command {
@@ -214,6 +230,8 @@ impl Aggregate for User {
             Command::Hide(message) => Some(Event::Hidden(*message)),
             Command::Subscribe(id, target) => state.subscribe(user, *id, target)?,
             Command::Unsubscribe(_) => None,
+            Command::Upload(upload) => Some(Event::AttachmentUploaded(UploadFacts::of(upload, user))),
+            Command::RemoveAttachment(_) => None,
         };
         Ok(event.into_iter().collect())
     }
@@ -231,11 +249,11 @@ impl Aggregate for User {
             Event::Muted { conversation, until } => drop(state.muted.insert(*conversation, *until)),
             Event::Unmuted(conversation) => drop(state.muted.remove(conversation)),
             // They are many, and no rule asks for them.
-            Event::Hidden(_) => {}
             Event::PushSubscribed {
                 subscription, target, ..
             } => drop(state.subscriptions.insert(*subscription, target.clone())),
             Event::PushUnsubscribed(subscription) => drop(state.subscriptions.remove(subscription)),
+            Event::Hidden(_) | Event::AttachmentUploaded(_) | Event::AttachmentRemoved(_) => {}
         }
     }
 }

@@ -10,6 +10,7 @@
     reason = "a suite fails by panicking"
 )]
 
+pub mod attachments;
 pub mod changes;
 pub mod checkpoints;
 pub mod conversations;
@@ -128,6 +129,9 @@ macro_rules! read_model_contract {
             generations::a_discarded_generation_leaves_no_trace,
             generations::there_is_one_rebuild_at_a_time,
             generations::a_held_generation_is_asked_after_the_swap,
+            attachments::a_file_is_its_users_and_then_the_members,
+            attachments::a_file_of_deleted_messages_is_out_of_reach,
+            attachments::unused_files_are_found_and_removed,
         }
     };
     (@each $home:ty; $($part:ident::$property:ident,)*) => {$(

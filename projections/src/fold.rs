@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::conversation;
 use domain::permission::Role;
-use domain::{CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId, user};
+use domain::{AttachmentId, CommandId, ConversationId, MessageId, TenantId, Timestamp, UserId, user};
 use eventstore::envelope::{Commit, Event, Recorded};
 use eventstore::subject::Stream;
 
+use crate::attachments::{AttachmentRow, AttachmentUse};
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::members::{MemberRow, ReadMoveRow};
@@ -19,12 +20,14 @@ use crate::notify::{PushKey, PushRow};
 use crate::users::{SettingsKey, SettingsRow, StatusRow, UserRow};
 
 mod devices;
+mod attachments;
 mod messages;
 
 #[cfg(test)]
 mod tests;
 
 use devices::Devices;
+use attachments::Attachments;
 use messages::Messages;
 
 /// Where and when something happened.
@@ -95,6 +98,12 @@ pub struct Changes {
     pub push_subscriptions: Vec<PushRow>,
     /// Devices that are not notified any more.
     pub ended_subscriptions: Vec<PushKey>,
+    /// Files that were uploaded.
+    pub attachments: Vec<AttachmentRow>,
+    /// Files that are not kept any more.
+    pub removed_attachments: Vec<AttachmentId>,
+    /// Files that came with messages. Those of the messages in `purged` are not used there any more.
+    pub attachment_uses: Vec<AttachmentUse>,
 }
 
 /// A commit that cannot follow from those before it: the log or the read model is damaged.
@@ -181,7 +190,9 @@ impl Keys {
                 | user::Event::StatusChanged(_)
                 | user::Event::Hidden(_)
                 | user::Event::PushSubscribed { .. }
-                | user::Event::PushUnsubscribed(_) => {}
+                | user::Event::PushUnsubscribed(_)
+                | user::Event::AttachmentUploaded(_)
+                | user::Event::AttachmentRemoved(_) => {}
             }
         }
     }
@@ -217,6 +228,7 @@ struct Fold {
     hidden: BTreeSet<HiddenRow>,
     commands: BTreeMap<(String, CommandId), CommandRow>,
     devices: Devices,
+    attachments: Attachments,
 }
 
 /// A conversation with those of its members that are concerned.
@@ -373,6 +385,7 @@ impl Fold {
                 *change = (*change).max(Change::Marks);
                 let sender_seq = sender.sent(message.ordinal, at.time);
                 entry.row()?.sent(message.ordinal, at.time);
+                self.attachments.used(AttachmentUse::all_of(id, &message));
                 let row = MessageRow::sent(id, message, sender_seq, version, at.time);
                 self.messages.sent(row);
             }
@@ -440,6 +453,8 @@ impl Fold {
             event @ (user::Event::PushSubscribed { .. } | user::Event::PushUnsubscribed(_)) => {
                 return self.devices.happened((tenant, id), event, at);
             }
+            user::Event::AttachmentUploaded(facts) => self.attachments.uploaded(tenant, &facts, at),
+            user::Event::AttachmentRemoved(id) => self.attachments.removed(id),
         }
         Ok(())
     }
@@ -467,6 +482,7 @@ impl Fold {
             }
         }
         self.messages.into_changes(&mut changes);
+        self.attachments.into_changes(&mut changes);
         self.read_moves
             .sort_by(|a, b| (a.conversation, &a.user, a.ordinal).cmp(&(b.conversation, &b.user, b.ordinal)));
         changes.hidden = self.hidden.into_iter().collect();

@@ -3,9 +3,11 @@
 //! In reading order: [`store`] is the port and [`view`] what its queries answer; [`fold`] turns commits
 //! into row changes, with a module per read model ([`conversations`], [`members`], [`messages`],
 //! [`users`], [`notify`], [`commands`]); [`intake`] takes a run of commits into a store, [`projector`] does so for as
+//! [`users`], [`commands`], [`attachments`]); [`intake`] takes a run of commits into a store, [`projector`] does so for as
 //! long as the log grows, and [`rebuild()`] fills a new generation beside the live one. [`store::sqlite`] is
 //! the store of an embedded node, [`store::postgres`] that of a cluster.
 
+pub mod attachments;
 pub mod commands;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;

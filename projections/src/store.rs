@@ -10,6 +10,7 @@ use eventstore::consumer::Checkpoint;
 use eventstore::facts::FactStore;
 use eventstore::snapshot::SnapshotStore;
 
+use crate::attachments::AttachmentModel;
 use crate::fold::{Changes, Keys, Rows};
 use crate::notify::{Noticed, PushView, RecipientPage};
 use crate::view::{
@@ -68,7 +69,7 @@ pub struct Batch {
 /// What people read. Every answer comes out of one snapshot of the database. Who is not an active
 /// member of a conversation gets the answer of one that does not exist.
 #[async_trait]
-pub trait ReadModel: FactStore + SnapshotStore {
+pub trait ReadModel: FactStore + SnapshotStore + AttachmentModel {
     /// A page of the conversations of which the user is an active member: newest activity first, among
     /// equals the greater id first. What is muted, and so what is archived, is as of `now`.
     ///

@@ -1,6 +1,6 @@
 //! What the queries answer: read models as people see them, in the words of the domain.
 
-use domain::conversation::body::{Attachment, Card};
+use domain::conversation::body::{Card, File};
 use domain::conversation::{Kind, MessageKind};
 use domain::permission::Role;
 use domain::user::Status;
@@ -183,7 +183,7 @@ pub struct MessageView {
     /// When it was deleted for everyone.
     pub deleted_at: Option<Timestamp>,
     /// Its files.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<File>,
     /// Its sticker, place or contact.
     pub card: Option<Card>,
     /// What it answers looks like now.

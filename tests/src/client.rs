@@ -100,6 +100,14 @@ impl Client {
             .json()
     }
 
+    /// Uploads a file under this name, as the body of the request.
+    pub async fn upload(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Value {
+        let path = format!("/attachments?fileName={}", encode(name));
+        let call = self.call("POST", &path);
+        let sent = call.bytes("application/octet-stream", bytes).send().await;
+        sent.expect(201).json()
+    }
+
     /// Opens the direct conversation with someone.
     pub async fn direct(&self, recipient: &str) -> Conversation {
         let body = json!({"recipientId": recipient});
@@ -279,6 +287,12 @@ impl Call {
                 .header("content-type", "application/json")
                 .body(body.into()),
         )
+    }
+
+    /// With a body of this media type.
+    #[must_use]
+    pub fn bytes(self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self(self.0.header("content-type", media_type).body(body.into()))
     }
 
     /// Sends it.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 pub mod answer;
 pub mod answers;
+pub mod bucket;
 pub mod certificates;
 pub mod chance;
 pub mod client;

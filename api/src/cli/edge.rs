@@ -33,23 +33,23 @@ pub(super) async fn open(options: &Serve) -> anyhow::Result<(Edge, Option<Signer
         keys.push(public_key(file)?);
     }
     let shares_secret = options.secret.jwt_secret.is_some() || !tokens.have_keys();
-    let (cursor_key, signer) = if shares_secret {
+    let (shared, signer) = if shares_secret {
         let secret = secret_of(&options.secret, &deployment.data)?;
         keys.push(VerifyingKey::of_secret(&secret)?);
-        (cursor_key(secret.as_bytes()), Some(Signer::new(&secret)?))
+        let signer = Signer::new(&secret)?;
+        (secret.into_bytes(), Some(signer))
     } else if let Some(master) = &deployment.cluster.master_key {
-        (cursor_key(&master.0), None)
+        (master.0.to_vec(), None)
     } else {
-        // Nothing but cursors is sealed with it: whoever has it makes no tokens.
-        (
-            cursor_key(secret_of(&options.secret, &deployment.data)?.as_bytes()),
-            None,
-        )
+        // Nothing but cursors and URLs comes of it: whoever has it makes no tokens.
+        (secret_of(&options.secret, &deployment.data)?.into_bytes(), None)
     };
     let edge = Edge {
         authenticator: Authenticator::new(KeySet::new(keys), jwks.clone(), tokens.rules()).into(),
         jwks: jwks.map(|jwks| (jwks, tokens.jwt_jwks_refresh)),
-        cursor_key,
+        cursor_key: derived(b"verbatim cursor\0", &shared),
+        link_key: derived(b"verbatim attachment\0", &shared),
+        storage: options.storage.clone(),
         limits: Limits::new(options.access.rates()).into(),
         edit_window: options.edit_window.map(|seconds| seconds * 1_000),
         notifications: notifying(&options.notifications)?,
@@ -83,10 +83,10 @@ fn public_key(file: &Path) -> anyhow::Result<VerifyingKey> {
     VerifyingKey::of_pem(&pem).with_context(|| format!("{} cannot be used", file.display()))
 }
 
-/// What cursors are sealed with: derived from what all nodes have, so that all open each other's.
-fn cursor_key(secret: &[u8]) -> [u8; 32] {
+/// A key for one purpose: derived from what all nodes have, so that each takes what the others made.
+fn derived(purpose: &[u8], secret: &[u8]) -> [u8; 32] {
     Sha256::new()
-        .chain_update(b"verbatim cursor\0")
+        .chain_update(purpose)
         .chain_update(secret)
         .finalize()
         .into()

@@ -87,7 +87,10 @@ impl Done {
     pub(super) async fn events(self, app: &App) -> Result<Vec<Event>, ApiError> {
         match (self.outcome, self.tag) {
             (Outcome::Appended { events, .. }, _) => Ok(events),
-            (Outcome::Repeated { position }, Some(tag)) => recorded(app, &self.stream, position, tag).await,
+            (Outcome::Repeated { position }, Some(tag)) => {
+                let recorded = recorded(app, &self.stream, position, tag).await?;
+                Ok(recorded.into_iter().filter_map(of_conversation).collect())
+            }
             (Outcome::Repeated { .. }, None) | (Outcome::Unchanged { .. }, _) => Ok(Vec::new()),
         }
     }
@@ -131,15 +134,27 @@ pub(super) async fn shown_message(
         .await
         .map_err(|error| recorded(error.into()))?;
     let found = found.into_iter().next();
-    found.map(Message::from).ok_or_else(ApiError::message_not_found)
+    let shown = |message| Message::from_view(message, &app.links);
+    found.map(shown).ok_or_else(ApiError::message_not_found)
 }
 
-async fn recorded(
+fn of_conversation(event: Recorded) -> Option<Event> {
+    match event {
+        Recorded::Conversation(event) => Some(event),
+        Recorded::Read(_) | Recorded::User(_) => None,
+    }
+}
+
+/// What a command that was carried out before brought about, out of the log.
+///
+/// # Errors
+/// 503 when the log is away.
+pub(super) async fn recorded(
     app: &App,
     stream: &Stream,
     position: Position,
     tag: CommandTag,
-) -> Result<Vec<Event>, ApiError> {
+) -> Result<Vec<Recorded>, ApiError> {
     let away = || ApiError::unavailable("log_unavailable", "what it brought about cannot be read now");
     let before = position.sequence.saturating_sub(1);
     let records = app.log.read_stream(stream, before, 1).await;
@@ -150,10 +165,5 @@ async fn recorded(
     })?;
     let recorded = commits.into_iter().flat_map(|commit| commit.events);
     let of_command = recorded.filter(|event| event.command.is_some_and(|command| command.id == tag.id));
-    Ok(of_command
-        .filter_map(|event| match event.event {
-            Recorded::Conversation(event) => Some(event),
-            Recorded::Read(_) | Recorded::User(_) => None,
-        })
-        .collect())
+    Ok(of_command.map(|event| event.event).collect())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::conversation::body::{Attachment, Card, Contact, Location, Sticker};
+use domain::conversation::body::{Card, Contact, Location, Sticker};
 use domain::conversation::{Body, Command, Error as Refusal, Event, MessageKind};
 use domain::values::Content;
 use domain::{ClientId, MessageId};
@@ -13,7 +13,9 @@ use eventstore::Position;
 use eventstore::envelope::Trace;
 use eventstore::execute::{ExecuteError, Outcome};
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::files::files;
 use super::{Asked, trace};
 use crate::app::App;
 use crate::auth::Identity;
@@ -35,7 +37,7 @@ pub struct SendMessage {
     kind: Option<String>,
     reply_to_id: Option<String>,
     #[serde(default)]
-    attachments: Vec<Attachment>,
+    attachments: Vec<Value>,
     sticker: Option<Sticker>,
     location: Option<Location>,
     contact: Option<Contact>,
@@ -102,7 +104,7 @@ pub async fn send_message(
             .map(Content::parse)
             .transpose()
             .map_err(|e| ApiError::invalid_field(&e))?,
-        attachments: body.attachments,
+        attachments: files(app, identity, body.attachments).await?,
         card: one_card(body.sticker, body.location, body.contact)?,
         client_id: None,
     };
@@ -145,7 +147,7 @@ pub async fn send_message(
         _ => None,
     });
     let sent = sent.ok_or_else(ApiError::internal)?;
-    let mut message = Message::from_sent(conversation, sent);
+    let mut message = Message::from_sent(conversation, sent, &app.links);
     if is_repeat && let Some(tombstone) = tombstone(app, identity, message.id()).await {
         message = tombstone;
     }
@@ -158,7 +160,7 @@ async fn tombstone(app: &App, identity: &Identity, id: MessageId) -> Option<Mess
     let (tenant, user) = (&identity.tenant, &identity.user);
     let found = app.read_model.hydrate(tenant, user, &[id]).await.ok()?;
     let deleted = found.into_iter().find(|found| found.deleted_at.is_some())?;
-    Some(deleted.into())
+    Some(Message::from_view(deleted, &app.links))
 }
 
 /// What is neither text nor file, of which there is one at most.

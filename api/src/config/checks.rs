@@ -6,6 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use eventstore::jetstream::servers::Servers;
 
+use super::attachments::BlobPlace;
 use super::secret::DatabaseUrl;
 use super::{CLUSTER, files};
 use crate::auth::jwks::JwksSource;
@@ -20,6 +21,7 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<(), Strin
             .map_or(Ok(()), |command| check(command, matches));
     }
     check_tokens(matches)?;
+    check_blobs(matches)?;
     if given(matches, "nats").is_none() {
         return check_embedded(command, matches);
     }
@@ -98,6 +100,26 @@ fn check_tokens(matches: &ArgMatches) -> Result<(), String> {
         files::check_public_key(file).map_err(|reason| format!("--jwt-public-key: {reason}"))?;
     }
     Ok(())
+}
+
+/// Refuses options about a bucket where there is none.
+fn check_blobs(matches: &ArgMatches) -> Result<(), String> {
+    let place = matches.try_get_one::<BlobPlace>("blobs").ok().flatten();
+    if matches!(place, Some(BlobPlace::Bucket { .. })) {
+        return Ok(());
+    }
+    let of_a_bucket = [
+        ("s3_endpoint", "--s3-endpoint"),
+        ("s3_region", "--s3-region"),
+        ("s3_access_key", "--s3-access-key"),
+        ("s3_secret_key", "--s3-secret-key"),
+    ];
+    match of_a_bucket.iter().find(|(id, _)| given(matches, id).is_some()) {
+        Some((_, flag)) => Err(format!(
+            "{flag} is about a bucket, and there is none (--blobs s3://bucket/prefix)"
+        )),
+        None => Ok(()),
+    }
 }
 
 type Check = fn(&Path) -> Result<(), String>;

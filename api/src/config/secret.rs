@@ -151,6 +151,35 @@ impl FromStr for MasterKey {
     }
 }
 
+/// The secret of a key for a blob store.
+#[derive(Clone)]
+pub struct StoreSecret(String);
+
+impl StoreSecret {
+    /// The secret itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StoreSecret {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err("it is empty");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for StoreSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreSecret(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

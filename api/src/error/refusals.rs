@@ -6,6 +6,8 @@ use eventstore::execute::ExecuteError;
 use projections::store::StoreError;
 
 use super::ApiError;
+use crate::attachments::blobs::BlobError;
+use crate::attachments::links::LinkError;
 
 impl From<conversation::Error> for ApiError {
     fn from(error: conversation::Error) -> Self {
@@ -80,6 +82,31 @@ impl From<domain::user::Error> for ApiError {
             domain::user::Error::Nameless => Self::invalid("validation_failed", error.to_string()),
             domain::user::Error::TooManySubscriptions => {
                 Self::invalid("too_many_subscriptions", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<LinkError> for ApiError {
+    fn from(error: LinkError) -> Self {
+        let code = match error {
+            LinkError::Invalid => "link_invalid",
+            LinkError::Over => "link_expired",
+        };
+        Self::new(StatusCode::FORBIDDEN, code, error.to_string())
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing => Self::attachment_not_found(),
+            BlobError::Unavailable(_) => {
+                tracing::warn!(%error, "the blob store did not answer");
+                Self::unavailable(
+                    "blobs_unavailable",
+                    "the store of files is unavailable; try again",
+                )
             }
         }
     }

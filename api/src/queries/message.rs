@@ -26,7 +26,8 @@ pub async fn get(
     Reader(identity): Reader,
     MessagePath(id): MessagePath,
 ) -> Result<axum::Json<Message>, ApiError> {
-    Ok(axum::Json(message(&app, &identity, id).await?.into()))
+    let message = message(&app, &identity, id).await?;
+    Ok(axum::Json(Message::from_view(message, &app.links)))
 }
 
 async fn message(app: &App, identity: &Identity, id: MessageId) -> Result<MessageView, ApiError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use domain::{ConversationId, MessageId, Ordinal, UserId};
-use projections::view::MessageRange;
+use projections::view::{MessageRange, MessageView};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -78,8 +78,13 @@ pub async fn page(
         has_more: page.has_more,
         next_cursor: page.items.last().map_or(after, |message| Some(message.id)),
         prev_cursor: page.items.first().map_or(before, |message| Some(message.id)),
-        data: page.items.into_iter().map(Message::from).collect(),
+        data: shown(&app, page.items),
     }))
+}
+
+fn shown(app: &App, items: Vec<MessageView>) -> Vec<Message> {
+    let shown = |message| Message::from_view(message, &app.links);
+    items.into_iter().map(shown).collect()
 }
 
 /// The messages on both sides of one, that one among them, in equal parts where there are as many.
@@ -110,7 +115,7 @@ async fn around(app: &App, identity: &Identity, middle: MessageId, limit: u32) -
         has_more: older.has_more || newer.has_more,
         next_cursor: items.last().map_or(Some(middle), |message| Some(message.id)),
         prev_cursor: items.first().map_or(Some(middle), |message| Some(message.id)),
-        data: items.into_iter().map(Message::from).collect(),
+        data: shown(app, items),
     })
 }
 

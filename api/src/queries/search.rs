@@ -92,7 +92,8 @@ pub async fn search(
         next_cursor: found.next.map(|cursor| cursor.to_string()),
         total: Some(found.total.saturating_sub(dropped)),
     };
-    let data = messages.into_iter().map(Message::from).collect();
+    let shown = |message| Message::from_view(message, &app.links);
+    let data = messages.into_iter().map(shown).collect();
     let body = Found {
         page: Page { data, pagination },
         facets: found.facets.into(),

@@ -7,6 +7,7 @@ use domain::{ConversationId, MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::attachments::links::Links;
 use crate::error::ApiError;
 use crate::extract::fields;
 use crate::json;
@@ -117,7 +118,7 @@ struct MessageData<'a> {
     temp_id: Option<&'a str>,
 }
 
-pub(super) fn new_message(conversation: ConversationId, sent: &Sent) -> Utf8Bytes {
+pub(super) fn new_message(conversation: ConversationId, sent: &Sent, links: &Links) -> Utf8Bytes {
     let temp_id = sent
         .body
         .readable()
@@ -127,7 +128,7 @@ pub(super) fn new_message(conversation: ConversationId, sent: &Sent) -> Utf8Byte
         "new_message",
         None,
         MessageData {
-            message: &Message::from_sent(conversation, sent),
+            message: &Message::from_sent(conversation, sent, links),
             temp_id,
         },
     )

@@ -24,6 +24,7 @@ use super::cursor::{Cursor, Spot, StreamKey, Verified};
 use super::feeds::{self, FeedHandle, Order, Told};
 use super::frame;
 use super::looks::Looking;
+use crate::attachments::links::Links;
 
 /// Sockets that may be coming and going at once.
 const QUEUE: usize = 1_024;
@@ -110,6 +111,8 @@ pub struct Starting {
     pub signals: Arc<dyn Signals>,
     /// Says who is a member of what.
     pub read_model: Arc<dyn ReadModel>,
+    /// Signs the URLs of files.
+    pub links: Links,
     /// How far that is, by shard, while nobody is online yet.
     pub projected: Vec<u64>,
     /// Ends it.
@@ -127,6 +130,7 @@ impl Hub {
             codec,
             signals,
             read_model,
+            links,
             projected,
             cancel,
         } = starting;
@@ -149,6 +153,7 @@ impl Hub {
             shards: handles.into_iter().map(Shard::new).collect(),
             waiting: VecDeque::new(),
             untold: Untold::new(crowds.clone(), asks.downgrade()),
+            links,
         };
         let running = cancel.clone();
         tokio::spawn(async move {
@@ -285,6 +290,7 @@ struct Task {
     shards: Vec<Shard>,
     waiting: VecDeque<Waiting>,
     untold: Untold,
+    links: Links,
 }
 
 impl Task {
@@ -474,7 +480,7 @@ impl Task {
             shard.heard = shard.heard.max(commit.sequence);
         }
         let room = (tenant.clone(), *id);
-        let happenings = happenings(commit, crowds.contains(id));
+        let happenings = happenings(commit, crowds.contains(id), &self.links);
         if let Some(Happening::Read(event, read)) = happenings.last() {
             let said = Said {
                 frame: read.frame.clone(),
@@ -500,7 +506,7 @@ fn streams((tenant, conversation): &ConversationKey) -> Vec<Stream> {
 }
 
 /// What a commit of a conversation, which may be a crowd, or of its read marks, means to those who listen.
-pub(super) fn happenings(commit: &Commit, is_crowd: bool) -> Vec<Happening> {
+pub(super) fn happenings(commit: &Commit, is_crowd: bool, links: &Links) -> Vec<Happening> {
     let (Stream::Conversation(_, id) | Stream::Reads(_, id)) = &commit.stream else {
         return Vec::new();
     };
@@ -513,7 +519,7 @@ pub(super) fn happenings(commit: &Commit, is_crowd: bool) -> Vec<Happening> {
             Happened::MemberLeft { member, .. } | Happened::MemberRemoved { member } => {
                 Some(Happening::Left(member.clone()))
             }
-            Happened::MessageSent(sent) => said(number, frame::new_message(*id, sent)),
+            Happened::MessageSent(sent) => said(number, frame::new_message(*id, sent, links)),
             Happened::MessageEdited(edit) => said(number, frame::message_edited(*id, edit, commit.time)),
             Happened::MessageDeleted { message, by } => {
                 let message = MessageId {

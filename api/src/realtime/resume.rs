@@ -103,7 +103,15 @@ pub(super) async fn missed(
         let mut commits = app.codec.decode(&records).await?;
         forget_deleted(&mut commits);
         let crowds = app.hub.crowds.among(&commits).await;
-        items.extend(said(user, &rooms, (&commits, &crowds), since, (from, to)));
+        let heard: Vec<_> = commits
+            .iter()
+            .filter_map(|commit| {
+                let stream = StreamKey::of(&commit.stream)?;
+                let is_crowd = crowds.contains(&stream.conversation);
+                Some((commit, stream, happenings(commit, is_crowd, &app.links)))
+            })
+            .collect();
+        items.extend(said(user, &rooms, heard, since, (from, to)));
         if count > MOST_READ || items.len() > MOST {
             return Ok(Missed::Reset("too_much_missed"));
         }
@@ -208,18 +216,10 @@ fn forget_deleted(commits: &mut [Commit]) {
 fn said(
     (_, user): &UserKey,
     rooms: &[&Membership],
-    (commits, crowds): (&[Commit], &HashSet<ConversationId>),
+    heard: Vec<(&Commit, StreamKey, Vec<Happening>)>,
     since: u64,
     (from, to): (&Cursor, &Cursor),
 ) -> Vec<Item> {
-    let heard: Vec<_> = commits
-        .iter()
-        .filter_map(|commit| {
-            let stream = StreamKey::of(&commit.stream)?;
-            let is_crowd = crowds.contains(&stream.conversation);
-            Some((commit, stream, happenings(commit, is_crowd)))
-        })
-        .collect();
     // The first change of a membership tells what it was before.
     let mut first: HashMap<ConversationId, bool> = HashMap::new();
     for (_, stream, happenings) in &heard {

@@ -5,6 +5,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::values::{Address, Content, DisplayName, FileName, Identifier, MediaType, SecureUrl, ShortText};
 use crate::{ClientId, UserId};
 
+mod upload;
+
+pub use upload::{File, Upload};
+
 /// The most attachments of a message.
 pub const MAX_ATTACHMENTS: usize = 10;
 /// The most bytes of an attachment.
@@ -75,7 +79,7 @@ pub struct Body {
     /// The text; of files what is written under them.
     pub content: Option<Content>,
     /// Files.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<File>,
     /// What is neither text nor file.
     pub card: Option<Card>,
     /// What the client called this send.
@@ -148,7 +152,7 @@ impl Body {
     }
 }
 
-/// A file that comes with a message.
+/// A file that comes with a message and lies somewhere else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
@@ -392,7 +396,7 @@ mod tests {
                 ..Body::default()
             };
             let file = Body {
-                attachments: vec![attachment()],
+                attachments: vec![attachment().into()],
                 ..Body::default()
             };
             let own_card = Body {
@@ -401,7 +405,7 @@ mod tests {
             };
             let both = Body {
                 content,
-                attachments: vec![attachment(); MAX_ATTACHMENTS],
+                attachments: vec![attachment().into(); MAX_ATTACHMENTS],
                 ..Body::default()
             };
             let foreign = Body {
@@ -416,7 +420,7 @@ mod tests {
             assert_eq!(both.check(kind).is_ok(), !is_card, "{kind:?}");
             assert!(foreign.check(kind).is_err(), "{kind:?}");
             let many = Body {
-                attachments: vec![attachment(); MAX_ATTACHMENTS + 1],
+                attachments: vec![attachment().into(); MAX_ATTACHMENTS + 1],
                 ..both
             };
             assert_eq!(many.check(kind), Err(BodyError::TooManyAttachments));

@@ -1,13 +1,13 @@
 //! The shapes of events on disk. A shape that was ever released is never changed: golden files hold
 //! every one of them.
 
-use domain::conversation::body::{Attachment, Card};
+use domain::conversation::body::{Attachment, AttachmentKind, Card, File};
 use domain::conversation::{InfoField, Kind, MessageKind};
 use domain::permission::Role;
 use domain::push::{PushEndpoint, PushPoint, PushSecret};
 use domain::user::Status;
-use domain::values::{Avatar, Content, Description, DisplayName, GroupName};
-use domain::{ClientId, ConversationId, Ordinal, PushId, Timestamp, UserId};
+use domain::values::{Avatar, Content, Description, DisplayName, FileName, GroupName, MediaType};
+use domain::{AttachmentId, ClientId, ConversationId, Ordinal, PushId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,6 +117,17 @@ pub(super) struct MessageBodyV2 {
     pub(super) client_id: Option<ClientId>,
 }
 
+/// As the second version, and with files that were uploaded.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct MessageBodyV3 {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<Content>,
+    pub(super) attachments: Vec<File>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_id: Option<ClientId>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct MessageEditedV1 {
@@ -216,6 +227,31 @@ pub(super) struct PushSubscribedV1 {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct AttachmentUploadedV1 {
+    pub(super) user: UserId,
+    pub(super) attachment: AttachmentId,
+    #[serde(rename = "type")]
+    pub(super) kind: AttachmentKind,
+    pub(super) size: u64,
+    pub(super) mime_type: MediaType,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_thumbnail: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) height: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) duration_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct FileNameV1 {
+    pub(super) file_name: FileName,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PushTargetV1 {
     pub(super) endpoint: PushEndpoint,
@@ -227,4 +263,10 @@ pub(super) struct PushTargetV1 {
 #[serde(deny_unknown_fields)]
 pub(super) struct PushUnsubscribedV1 {
     pub(super) subscription: PushId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AttachmentRemovedV1 {
+    pub(super) attachment: AttachmentId,
 }

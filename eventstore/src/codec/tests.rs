@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::conversation::body::{Attachment, AttachmentKind, Card, Location};
+use domain::conversation::body::{Attachment, AttachmentKind, Card, File, Location};
 use domain::conversation::reads::Event as Read;
 use domain::conversation::{
     Body, Edit, Event as Happened, GroupInfo, InfoChange, InfoField, Kind, Message, MessageKind, Reaction,
@@ -16,6 +16,11 @@ use domain::values::{
     Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
 };
 use domain::{ClientId, ConversationId, MessageId, Ordinal, Private, PushId};
+use domain::user::{Event as UserEvent, Profile, UploadFacts};
+use domain::values::{
+    Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
+};
+use domain::{AttachmentId, ClientId, ConversationId, MessageId, Ordinal, Private};
 use serde_json::{Value, json};
 
 use super::types::{Upcaster, upcast};
@@ -92,6 +97,21 @@ fn picture() -> Attachment {
         width: Some(640),
         height: Some(480),
         duration: Some(1.5),
+    }
+}
+
+fn uploaded() -> UploadFacts {
+    UploadFacts {
+        id: AttachmentId::from_bytes([6; 16]),
+        user: user("bob"),
+        kind: AttachmentKind::Video,
+        size: 2_048,
+        mime_type: MediaType::parse("video/mp4").unwrap(),
+        has_thumbnail: false,
+        width: Some(640),
+        height: Some(480),
+        duration_ms: Some(1_500),
+        file_name: Private::Readable(FileName::parse("Ann.mp4").unwrap()),
     }
 }
 
@@ -187,7 +207,7 @@ fn catalogue() -> Vec<(&'static str, Event)> {
                 kind: MessageKind::Image,
                 body: Private::Readable(Body {
                     content: Some(Content::parse("chào").unwrap()),
-                    attachments: vec![picture()],
+                    attachments: vec![picture().into()],
                     card: None,
                     client_id: None,
                 }),
@@ -321,6 +341,29 @@ fn catalogue() -> Vec<(&'static str, Event)> {
         (
             "user.push_unsubscribed.v1",
             Event::User(UserEvent::PushUnsubscribed(PushId::from_bytes([9; 16]))),
+            "message.sent.uploads.v3",
+            Event::Conversation(Happened::MessageSent(Message {
+                ordinal: ordinal(5),
+                sender: user("bob"),
+                kind: MessageKind::Video,
+                body: Private::Readable(Body {
+                    content: Some(Content::parse("chào").unwrap()),
+                    attachments: vec![File::Uploaded(uploaded().readable().unwrap()), picture().into()],
+                    card: None,
+                    client_id: None,
+                }),
+                reply_to: None,
+                sent_at: Timestamp::from_millis(1_100_000_000_000),
+                imported_line: None,
+            })),
+        ),
+        (
+            "user.attachment_uploaded.v1",
+            Event::User(UserEvent::AttachmentUploaded(uploaded())),
+        ),
+        (
+            "user.attachment_removed.v1",
+            Event::User(UserEvent::AttachmentRemoved(uploaded().id)),
         ),
     ]
 }
@@ -427,6 +470,9 @@ async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
                 _,
             ) => {
                 assert_eq!(*profile, Private::Erased);
+            }
+            (Event::User(UserEvent::AttachmentUploaded(facts)), _) => {
+                assert_eq!((facts.id, facts.readable()), (uploaded().id, None));
             }
             (Event::Conversation(Happened::InfoChanged { fields, change, .. }), _) => {
                 assert_eq!(*fields, [InfoField::Name, InfoField::Avatar]);

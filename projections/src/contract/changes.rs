@@ -1,6 +1,6 @@
 //! What becomes of messages: new texts, deletion, reactions.
 
-use domain::conversation::body::{Attachment, Card};
+use domain::conversation::body::{Card, File};
 use domain::conversation::{Body, MessageKind};
 use domain::testing::user;
 use domain::values::{Content, Emoji};
@@ -204,7 +204,7 @@ pub async fn files_and_cards_are_kept<H: Home>() {
     let store = home.open().await;
     let mut history = History::default();
     let id = history.group(1, &["ann", "bob"]);
-    let picture: Attachment = serde_json::from_value(serde_json::json!({
+    let picture: File = serde_json::from_value(serde_json::json!({
         "type": "IMAGE", "fileName": "Ảnh.png", "fileUrl": "https://example.org/a.png", "fileSize": 7,
         "width": 3, "height": 4, "duration": 1.5
     }))

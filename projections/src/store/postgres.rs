@@ -34,6 +34,7 @@ use crate::view::{
     ReactionView, ReceiptPage, ReceiptRange, StatusChange, VersionView,
 };
 
+mod attachments;
 mod column;
 mod facts;
 mod generation;

@@ -22,8 +22,10 @@ use crate::view::{
     MembershipChanges, Memberships, Profile, ReceiptPage, StatusChange,
 };
 
+mod attachments;
 mod messages;
 
+pub(super) use attachments::{attachment, attachments};
 pub(super) use messages::{message_facts, message_page, message_row, messages, reaction, tally, versions};
 
 type Read<T> = Result<T, StoreError>;

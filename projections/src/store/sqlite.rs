@@ -28,6 +28,7 @@ use crate::view::{
 };
 
 mod active;
+mod attachments;
 mod column;
 mod facts;
 mod generation;

@@ -3,6 +3,9 @@
 macro_rules! statements {
     () => { statements! { @each
         ACTIVE_CONVERSATIONS = "active_conversations.sql";
+        APPLY_ATTACHMENTS = "apply_attachments.sql";
+        APPLY_ATTACHMENTS_REMOVED = "apply_attachments_removed.sql";
+        APPLY_ATTACHMENT_USES = "apply_attachment_uses.sql";
         APPLY_COMMANDS = "apply_commands.sql";
         APPLY_CONVERSATIONS = "apply_conversations.sql";
         APPLY_HIDDEN = "apply_hidden.sql";
@@ -19,6 +22,9 @@ macro_rules! statements {
         APPLY_USERS = "apply_users.sql";
         APPLY_VERSIONS = "apply_versions.sql";
         AUTHORS = "authors.sql";
+        ATTACHMENT = "attachment.sql";
+        ATTACHMENTS_AFTER = "attachments_after.sql";
+        ATTACHMENT_FOR = "attachment_for.sql";
         CHECKPOINTS = "checkpoints.sql";
         CHECKPOINT_LOAD = "checkpoint_load.sql";
         CHECKPOINT_MOVE = "checkpoint_move.sql";
@@ -48,6 +54,7 @@ macro_rules! statements {
         MESSAGE_REACTIONS = "message_reactions.sql";
         MESSAGE_STATS = "message_stats.sql";
         MESSAGE_VERSIONS = "message_versions.sql";
+        OWN_ATTACHMENTS = "own_attachments.sql";
         PROFILES = "profiles.sql";
         PRUNE_COMMANDS = "prune_commands.sql";
         PURGE_REACTIONS = "purge_reactions.sql";
@@ -57,6 +64,8 @@ macro_rules! statements {
         RECIPIENTS = "recipients.sql";
         RECIPIENTS_AMONG = "recipients_among.sql";
         SIZES = "sizes.sql";
+        READ_BY = "read_by.sql";
+        RELEASE_ATTACHMENT_USES = "release_attachment_uses.sql";
         SNAPSHOT_LOAD = "snapshot_load.sql";
         SNAPSHOT_SAVE = "snapshot_save.sql";
         STATUS_CHANGES = "status_changes.sql";

@@ -106,7 +106,7 @@ async fn a_founder_whose_key_is_gone_takes_the_name_of_the_group_along() {
 }
 
 /// Deletes a user's keys as whoever runs the server does.
-async fn delete_key(folder: &Folder, user: &str) {
+pub(super) async fn delete_key(folder: &Folder, user: &str) {
     let deleted = match folder.cluster() {
         None => {
             let options = SqliteConnectOptions::new().filename(folder.data().join("keys.db"));

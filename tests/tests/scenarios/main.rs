@@ -8,6 +8,7 @@
 
 mod any_order;
 mod architecture;
+mod attachments;
 mod bad_frames;
 mod bad_input;
 mod bad_tokens;

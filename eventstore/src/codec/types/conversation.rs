@@ -1,5 +1,6 @@
 //! The events of a conversation: from each to its type's name and shape, and back.
 
+use domain::conversation::body::{Attachment, File};
 use domain::conversation::{
     Body, Edit, Event as Happened, GroupInfo, InfoChange, InfoField, Message, MessageKind, Reaction,
 };
@@ -10,8 +11,8 @@ use domain::{Private, UserId};
 use super::{ReadEventError, Shape, Written, clear};
 use crate::codec::shapes::{
     ConversationCreatedV1, EmojiV1, GroupInfoV1, InfoChangeV1, InfoChangedV1, MemberLeftV1, MemberRemovedV1,
-    MemberV1, MembersAddedV1, MessageBodyV1, MessageBodyV2, MessageDeletedV1, MessageEditedV1, MessageSentV1,
-    MessageTextV1, ReactionV1, RoleChangedV1,
+    MemberV1, MembersAddedV1, MessageBodyV1, MessageBodyV2, MessageBodyV3, MessageDeletedV1, MessageEditedV1,
+    MessageSentV1, MessageTextV1, ReactionV1, RoleChangedV1,
 };
 
 const CONVERSATION_CREATED: &str = "chat.conversation.created.v1";
@@ -22,6 +23,7 @@ const ROLE_CHANGED: &str = "chat.conversation.role_changed.v1";
 const INFO_CHANGED: &str = "chat.conversation.info_changed.v1";
 const MESSAGE_SENT: &str = "chat.message.sent.v1";
 const MESSAGE_SENT_V2: &str = "chat.message.sent.v2";
+const MESSAGE_SENT_V3: &str = "chat.message.sent.v3";
 const MESSAGE_EDITED: &str = "chat.message.edited.v1";
 const MESSAGE_DELETED: &str = "chat.message.deleted.v1";
 const REACTION_ADDED: &str = "chat.reaction.added.v1";
@@ -115,7 +117,8 @@ pub(super) fn write(event: &Happened) -> Written {
     }
 }
 
-/// A plain text as it was from the first version on, and everything else in the second.
+/// A plain text as it was from the first version on, files that were uploaded in the third, and everything else
+/// in the second.
 fn write_message(message: &Message) -> Written {
     let data = MessageSentV1 {
         ordinal: message.ordinal,
@@ -135,15 +138,30 @@ fn write_message(message: &Message) -> Written {
             });
             clear(MESSAGE_SENT, &data).sealing(&message.sender, body.as_ref())
         }
+        Some(body) if body.attachments.iter().any(|file| file.uploaded().is_some()) => {
+            let body = MessageBodyV3 {
+                content: body.content,
+                attachments: body.attachments,
+                client_id: body.client_id,
+            };
+            clear(MESSAGE_SENT_V3, &data).sealing(&message.sender, Some(&body))
+        }
         body => {
             let body = body.map(|body| MessageBodyV2 {
                 content: body.content,
-                attachments: body.attachments,
+                attachments: body.attachments.into_iter().filter_map(linked).collect(),
                 card: body.card,
                 client_id: body.client_id,
             });
             clear(MESSAGE_SENT_V2, &data).sealing(&message.sender, body.as_ref())
         }
+    }
+}
+
+fn linked(file: File) -> Option<Attachment> {
+    match file {
+        File::Linked(attachment) => Some(attachment),
+        File::Uploaded(_) => None,
     }
 }
 
@@ -205,8 +223,17 @@ pub(super) fn read(event_type: &str, shape: &Shape<'_>) -> Result<Happened, Read
         MESSAGE_SENT_V2 => {
             let body = shape.body(|body: MessageBodyV2| Body {
                 content: body.content,
-                attachments: body.attachments,
+                attachments: body.attachments.into_iter().map(File::from).collect(),
                 card: body.card,
+                client_id: body.client_id,
+            })?;
+            Happened::MessageSent(read_message(shape, body)?)
+        }
+        MESSAGE_SENT_V3 => {
+            let body = shape.body(|body: MessageBodyV3| Body {
+                content: body.content,
+                attachments: body.attachments,
+                card: None,
                 client_id: body.client_id,
             })?;
             Happened::MessageSent(read_message(shape, body)?)

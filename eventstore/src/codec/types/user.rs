@@ -1,13 +1,14 @@
 //! The events of a user: from each to its type's name and shape, and back.
 
 use domain::push::PushTarget;
-use domain::user::{Event, Profile};
+use domain::user::{Event, Profile, UploadFacts};
 use domain::{MessageId, Private, UserId};
 
 use super::{ReadEventError, Shape, Written, clear};
 use crate::codec::shapes::{
-    ConversationMutedV1, MessageHiddenV1, OfConversationV1, ProfileUpdatedV1, ProfileV1, PushSubscribedV1,
-    PushTargetV1, PushUnsubscribedV1, StatusChangedV1,
+    AttachmentRemovedV1, AttachmentUploadedV1, ConversationMutedV1, FileNameV1, MessageHiddenV1,
+    OfConversationV1, ProfileUpdatedV1, ProfileV1, PushSubscribedV1, PushTargetV1, PushUnsubscribedV1,
+    StatusChangedV1,
 };
 
 /// How the names of these types begin.
@@ -23,6 +24,8 @@ const PROFILE_CHANGED: &str = "chat.user.profile_changed.v1";
 const STATUS_CHANGED: &str = "chat.user.status_changed.v1";
 const PUSH_SUBSCRIBED: &str = "chat.user.push_subscribed.v1";
 const PUSH_UNSUBSCRIBED: &str = "chat.user.push_unsubscribed.v1";
+const ATTACHMENT_UPLOADED: &str = "chat.user.attachment_uploaded.v1";
+const ATTACHMENT_REMOVED: &str = "chat.user.attachment_removed.v1";
 
 pub(super) fn write(event: &Event) -> Written {
     let about = |event_type, conversation: &_| {
@@ -74,6 +77,11 @@ pub(super) fn write(event: &Event) -> Written {
             PUSH_UNSUBSCRIBED,
             &PushUnsubscribedV1 {
                 subscription: *subscription,
+        Event::AttachmentUploaded(facts) => write_uploaded(facts),
+        Event::AttachmentRemoved(attachment) => clear(
+            ATTACHMENT_REMOVED,
+            &AttachmentRemovedV1 {
+                attachment: *attachment,
             },
         ),
     }
@@ -94,6 +102,21 @@ fn read_profile(shape: &Shape<'_>) -> Result<(UserId, Private<Profile>), ReadEve
         avatar: body.avatar,
     })?;
     Ok((data.user, profile))
+fn write_uploaded(facts: &UploadFacts) -> Written {
+    let data = AttachmentUploadedV1 {
+        user: facts.user.clone(),
+        attachment: facts.id,
+        kind: facts.kind,
+        size: facts.size,
+        mime_type: facts.mime_type.clone(),
+        has_thumbnail: facts.has_thumbnail,
+        width: facts.width,
+        height: facts.height,
+        duration_ms: facts.duration_ms,
+    };
+    let name = facts.file_name.readable().cloned();
+    let body = name.map(|file_name| FileNameV1 { file_name });
+    clear(ATTACHMENT_UPLOADED, &data).sealing(&facts.user, body.as_ref())
 }
 
 /// Reads an event of a user in its current version.
@@ -140,6 +163,25 @@ pub(super) fn read(event_type: &str, shape: &Shape<'_>) -> Result<Event, ReadEve
             }
         }
         PUSH_UNSUBSCRIBED => Event::PushUnsubscribed(shape.data::<PushUnsubscribedV1>()?.subscription),
+        ATTACHMENT_UPLOADED => {
+            let data: AttachmentUploadedV1 = shape.data()?;
+            Event::AttachmentUploaded(UploadFacts {
+                id: data.attachment,
+                user: data.user,
+                kind: data.kind,
+                size: data.size,
+                mime_type: data.mime_type,
+                has_thumbnail: data.has_thumbnail,
+                width: data.width,
+                height: data.height,
+                duration_ms: data.duration_ms,
+                file_name: shape.body(|body: FileNameV1| body.file_name)?,
+            })
+        }
+        ATTACHMENT_REMOVED => {
+            let data: AttachmentRemovedV1 = shape.data()?;
+            Event::AttachmentRemoved(data.attachment)
+        }
         unknown => return Err(ReadEventError::UnknownType(unknown.to_owned())),
     })
 }

@@ -13,7 +13,7 @@ use crate::contract::{NOW, list};
 use crate::fold::Changes;
 use crate::rebuild::Generations;
 
-const GROWING: [&str; 13] = [
+const GROWING: [&str; 15] = [
     "conversations",
     "members",
     "messages",
@@ -27,6 +27,8 @@ const GROWING: [&str; 13] = [
     "settings",
     "user_statuses",
     "push_subscriptions",
+    "attachments",
+    "attachment_uses",
 ];
 
 fn config(server: &PostgresServer, namespace: &str) -> PostgresConfig {

@@ -9,6 +9,7 @@ use sqlx::{Connection, PgConnection};
 use super::column::{column, numbers};
 use super::notify::{devices, ended_devices};
 use super::{sql, store_error};
+use super::{attachments, sql, store_error};
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
 use crate::fold::{Keys, Rows};
@@ -115,6 +116,13 @@ pub(super) async fn apply(connection: &mut PgConnection, batch: &Batch) -> Resul
         write(&changes.commands, commands),
         write(&changes.push_subscriptions, devices),
         write(&changes.ended_subscriptions, ended_devices),
+        write(&changes.attachments, attachments::rows),
+        write(&changes.removed_attachments, attachments::removed),
+        // What is released may have come in this batch.
+        write(&changes.attachment_uses, attachments::uses),
+        write(&changes.purged, |purged| {
+            messages_named(sql::RELEASE_ATTACHMENT_USES, purged)
+        }),
     ];
     for query in writes.into_iter().flatten() {
         query?.execute(&mut *transaction).await.map_err(store_error)?;

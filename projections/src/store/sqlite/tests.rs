@@ -12,7 +12,7 @@ use super::*;
 use crate::fold::Changes;
 
 /// The tables that grow. The checkpoints are a row per shard.
-const GROWING: [&str; 13] = [
+const GROWING: [&str; 15] = [
     "conversations",
     "members",
     "messages",
@@ -26,6 +26,8 @@ const GROWING: [&str; 13] = [
     "settings",
     "user_statuses",
     "push_subscriptions",
+    "attachments",
+    "attachment_uses",
 ];
 
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {

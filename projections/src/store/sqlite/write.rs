@@ -5,7 +5,7 @@ use eventstore::consumer::Checkpoint;
 use sqlx::{Connection, SqliteConnection};
 
 use super::column::{Found, Hex, json};
-use super::{sql, store_error};
+use super::{attachments, sql, store_error};
 use crate::fold::{Changes, Keys, Rows};
 use crate::store::column::integer;
 use crate::store::spelling::{folded, kind_text, role_text, status_text};
@@ -77,7 +77,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, keys: &Keys) -> Resu
 }
 
 /// The columns that a message is found by.
-fn key(message: &MessageId) -> (Hex, Ordinal) {
+pub(super) fn key(message: &MessageId) -> (Hex, Ordinal) {
     (Hex(message.conversation.to_bytes()), message.ordinal)
 }
 
@@ -335,6 +335,7 @@ fn encode(changes: &Changes) -> Result<Vec<(&'static str, String)>, StoreError> 
         changes.ended_subscriptions.is_empty(),
         json(ended.map(|(tenant, user, id)| (tenant.as_str(), user.as_str(), Hex(id.to_bytes())))),
     )?;
+    attachments::encode(changes, &mut statements)?;
     Ok(statements)
 }
 

@@ -1,0 +1,6 @@
+SELECT a.attachment_id, a.tenant_id, a.user_id, a.uploaded_at, a.upload,
+    EXISTS (SELECT 1 FROM attachment_uses AS u WHERE u.attachment_id = a.attachment_id) AS was_used,
+    EXISTS (SELECT 1 FROM attachment_uses AS u WHERE u.attachment_id = a.attachment_id AND u.is_live) AS is_used
+FROM unnest($3::bytea[]) AS asked (attachment_id)
+JOIN attachments AS a ON a.attachment_id = asked.attachment_id
+WHERE a.tenant_id = $1 AND a.user_id = $2
