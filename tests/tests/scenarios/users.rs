@@ -149,11 +149,7 @@ async fn who_is_blocked_is_out_within_a_second_on_every_node() {
         Socket::connect(one.address(), &token).await,
         Socket::connect(other.address(), &token).await,
     ];
-    for socket in &mut sockets {
-        socket.wait("connected").await;
-    }
     let mut bystander = Socket::connect(other.address(), &one.folder.token("ann")).await;
-    bystander.wait("connected").await;
     let backend = one.with_token(&service(&one.folder));
 
     for (status, code) in [("BLOCKED", "user_blocked"), ("INACTIVE", "user_inactive")] {
@@ -203,7 +199,6 @@ async fn who_is_blocked_is_out_within_a_second_on_every_node() {
             })
             .await;
             *socket = Socket::connect(node.address(), &token).await;
-            socket.wait("connected").await;
         }
     }
     let sent = one.client("ann").say(&chat, "welcome back").await;
