@@ -409,6 +409,9 @@ async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
             (Event::User(UserEvent::ProfileUpdated { profile, .. }), _) => {
                 assert_eq!(*profile, Private::Erased);
             }
+            (Event::User(UserEvent::PushSubscribed { target, .. }), _) => {
+                assert_eq!(*target, Private::Erased);
+            }
             (Event::Conversation(Happened::InfoChanged { fields, change, .. }), _) => {
                 assert_eq!(*fields, [InfoField::Name, InfoField::Avatar]);
                 assert_eq!(*change, Private::Erased);
