@@ -474,6 +474,9 @@ async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
             (Event::User(UserEvent::AttachmentUploaded(facts)), _) => {
                 assert_eq!((facts.id, facts.readable()), (uploaded().id, None));
             }
+            (Event::User(UserEvent::PushSubscribed { target, .. }), _) => {
+                assert_eq!(*target, Private::Erased);
+            }
             (Event::Conversation(Happened::InfoChanged { fields, change, .. }), _) => {
                 assert_eq!(*fields, [InfoField::Name, InfoField::Avatar]);
                 assert_eq!(*change, Private::Erased);
