@@ -176,10 +176,8 @@ impl Keys {
                     self.settings
                         .insert((tenant.clone(), user.clone(), *conversation));
                 }
-                user::Event::ProfileUpdated { .. }
-                | user::Event::Hidden(_)
-                | user::Event::AttachmentUploaded(_)
-                | user::Event::AttachmentRemoved(_) => {}
+                user::Event::ProfileUpdated { .. } | user::Event::Hidden(_) => {}
+                user::Event::AttachmentUploaded(_) | user::Event::AttachmentRemoved(_) => {}
             }
         }
     }
