@@ -1,8 +1,9 @@
 //! Files: taken in, looked into, kept, handed out and removed.
 //!
-//! The bytes are in a blob store, the facts in the log. In reading order: [`blobs`] is where bytes are kept,
-//! [`spool`] takes them in, [`media`] finds out what they are, [`links`] are the signed URLs that they are
-//! fetched by, and [`sweep`] removes what nobody uses. The handlers are beside all others.
+//! The bytes are in a blob store, the facts in the log. In reading order: [`blobs`] is where bytes are kept, [`slots`]
+//! bounds how many uploads come at once and [`spool`] takes them in, [`media`] finds out what they are, [`links`] are
+//! the signed URLs that they are fetched by, and [`sweep`] removes what nobody uses. The handlers are beside all
+//! others.
 
 use std::path::PathBuf;
 use std::sync::Arc;

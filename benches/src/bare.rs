@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 pub(crate) mod reads;
 pub(crate) mod search;
+pub(crate) mod uploads;
 
 /// The first argument of its process; the second says how many bytes the shared frame has.
 pub(crate) const COMMAND: &str = "serve-bare";

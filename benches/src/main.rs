@@ -79,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         Some(bare::reads::COMMAND) => return bare::reads::run().await,
         Some(log_reader::COMMAND) => return log_reader::run().await,
         Some(bare::search::COMMAND) => return bare::search::run().await,
+        Some(bare::uploads::COMMAND) => return bare::uploads::run().await,
         Some(requests::COMMAND) => return requests::run().await,
         Some(indexing::COMMAND) => return indexing::fill().await,
         _ => {}

@@ -20,6 +20,7 @@ mod rebuild;
 mod reference;
 mod search;
 mod sends;
+mod upload;
 
 /// How a scenario is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -116,5 +117,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "growth",
         run: |run| Box::pin(growth::run(run)),
+    },
+    Scenario {
+        name: "upload",
+        run: |run| Box::pin(upload::run(run)),
     },
 ];

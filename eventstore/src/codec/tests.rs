@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::conversation::body::{Attachment, AttachmentKind, Card, File, Location};
+use domain::conversation::body::{Attachment, AttachmentKind, Card, Location};
 use domain::conversation::reads::Event as Read;
 use domain::conversation::{
     Body, Edit, Event as Happened, GroupInfo, InfoChange, InfoField, Kind, Message, MessageKind, Reaction,
@@ -16,16 +16,13 @@ use domain::values::{
     Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
 };
 use domain::{ClientId, ConversationId, MessageId, Ordinal, Private, PushId};
-use domain::user::{Event as UserEvent, Profile, UploadFacts};
-use domain::values::{
-    Avatar, Content, Description, DisplayName, Emoji, FileName, GroupName, MediaType, SecureUrl, ShortText,
-};
-use domain::{AttachmentId, ClientId, ConversationId, MessageId, Ordinal, Private};
 use serde_json::{Value, json};
 
 use super::types::{Upcaster, upcast};
 use super::*;
 use crate::sealing::{KeyId, UserKey};
+
+mod uploads;
 
 /// One key for everyone, known by heart so that golden records can be opened; or none any more.
 struct OneKey {
@@ -100,21 +97,6 @@ fn picture() -> Attachment {
     }
 }
 
-fn uploaded() -> UploadFacts {
-    UploadFacts {
-        id: AttachmentId::from_bytes([6; 16]),
-        user: user("bob"),
-        kind: AttachmentKind::Video,
-        size: 2_048,
-        mime_type: MediaType::parse("video/mp4").unwrap(),
-        has_thumbnail: false,
-        width: Some(640),
-        height: Some(480),
-        duration_ms: Some(1_500),
-        file_name: Private::Readable(FileName::parse("Ann.mp4").unwrap()),
-    }
-}
-
 fn reaction() -> Reaction {
     Reaction {
         message: ordinal(2),
@@ -139,7 +121,7 @@ fn catalogue() -> Vec<(&'static str, Event)> {
             about,
         })
     };
-    vec![
+    let mut all = vec![
         (
             "conversation.created.direct.v1",
             created(Kind::Direct, None, None),
@@ -341,31 +323,10 @@ fn catalogue() -> Vec<(&'static str, Event)> {
         (
             "user.push_unsubscribed.v1",
             Event::User(UserEvent::PushUnsubscribed(PushId::from_bytes([9; 16]))),
-            "message.sent.uploads.v3",
-            Event::Conversation(Happened::MessageSent(Message {
-                ordinal: ordinal(5),
-                sender: user("bob"),
-                kind: MessageKind::Video,
-                body: Private::Readable(Body {
-                    content: Some(Content::parse("chào").unwrap()),
-                    attachments: vec![File::Uploaded(uploaded().readable().unwrap()), picture().into()],
-                    card: None,
-                    client_id: None,
-                }),
-                reply_to: None,
-                sent_at: Timestamp::from_millis(1_100_000_000_000),
-                imported_line: None,
-            })),
         ),
-        (
-            "user.attachment_uploaded.v1",
-            Event::User(UserEvent::AttachmentUploaded(uploaded())),
-        ),
-        (
-            "user.attachment_removed.v1",
-            Event::User(UserEvent::AttachmentRemoved(uploaded().id)),
-        ),
-    ]
+    ];
+    all.extend(uploads::catalogue());
+    all
 }
 
 async fn encoded(event: &Event) -> Bytes {
@@ -472,7 +433,7 @@ async fn without_the_key_the_words_are_gone_and_the_rest_stays() {
                 assert_eq!(*profile, Private::Erased);
             }
             (Event::User(UserEvent::AttachmentUploaded(facts)), _) => {
-                assert_eq!((facts.id, facts.readable()), (uploaded().id, None));
+                assert_eq!((facts.id, facts.readable()), (uploads::uploaded().id, None));
             }
             (Event::User(UserEvent::PushSubscribed { target, .. }), _) => {
                 assert_eq!(*target, Private::Erased);

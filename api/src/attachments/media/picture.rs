@@ -5,6 +5,7 @@ use std::io::{BufRead, Seek};
 
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 use super::MediaError;
@@ -51,31 +52,20 @@ pub(super) fn decode(reader: impl BufRead + Seek, format: ImageFormat) -> Result
     decoder.set_limits(limits).map_err(refused)?;
     // How a camera was held; without it, the picture is as it is.
     let orientation = decoder.orientation();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    // Small first: a large picture is not turned as a whole.
+    let picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    // Made small before it is turned; and nothing is made larger.
     let mut small = if width > THUMBNAIL || height > THUMBNAIL {
-        let small = picture.thumbnail(THUMBNAIL, THUMBNAIL);
-        picture = DynamicImage::new_luma8(0, 0);
-        small
+        picture.thumbnail(THUMBNAIL, THUMBNAIL)
     } else {
-        std::mem::replace(&mut picture, DynamicImage::new_luma8(0, 0))
+        picture
     };
-    drop(picture);
     let mut size = (width, height);
     if let Ok(orientation) = orientation {
-        let before = (small.width(), small.height());
-        small.apply_orientation(orientation);
-        let is_turned = before != (small.width(), small.height())
-            || matches!(
-                orientation,
-                image::metadata::Orientation::Rotate90
-                    | image::metadata::Orientation::Rotate270
-                    | image::metadata::Orientation::Rotate90FlipH
-                    | image::metadata::Orientation::Rotate270FlipH
-            );
-        if is_turned {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        if matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) {
             size = (height, width);
         }
+        small.apply_orientation(orientation);
     }
     let mut thumbnail = Vec::new();
     JpegEncoder::new_with_quality(&mut thumbnail, THUMBNAIL_QUALITY)
