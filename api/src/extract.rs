@@ -19,8 +19,10 @@ use crate::json;
 use crate::server::Stopping;
 
 mod idempotency;
+mod instant;
 
 pub use idempotency::idempotency_key;
+pub use instant::instant;
 
 /// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits, and so do the
 /// members of a large group.

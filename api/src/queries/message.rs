@@ -7,18 +7,26 @@ use axum::extract::State;
 use domain::{MessageId, UserId};
 use projections::view::MessageView;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::{App, now};
 use crate::auth::Identity;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::MessagePath;
+use crate::openapi::values;
 use crate::wire::{Message, Time};
 
-/// `GET /conversations/messages/{id}`.
+/// `GET /conversations/messages/{id}`: a message as who asks sees it.
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}", operation_id = "getMessage", tag = "Messages",
+    params(MessagePath),
+    responses((status = 200, description = "The message", body = Message)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -36,19 +44,21 @@ async fn message(app: &App, identity: &Identity, id: MessageId) -> Result<Messag
 }
 
 /// A text that a message has or had.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     content: Option<String>,
     edited_at: Time,
     /// From 1 on.
+    #[schema(minimum = 1)]
     version: u64,
     /// Who wrote it.
+    #[schema(value_type = values::UserId)]
     user_id: UserId,
 }
 
 /// All that a message said.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     data: Vec<Version>,
@@ -60,6 +70,12 @@ pub struct History {
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}/history", operation_id = "getHistory", tag = "Messages",
+    params(MessagePath),
+    responses((status = 200, description = "Its texts", body = History)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn history(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -107,27 +123,36 @@ pub async fn history(
 }
 
 /// Who reacted to a message with one emoji.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Reactors)]
 pub struct Reacted {
     count: u64,
+    #[schema(value_type = Vec<values::UserId>)]
     user_ids: Vec<UserId>,
 }
 
 /// Who reacted to a message, with what.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReactionStats {
     total: u64,
     by_emoji: BTreeMap<String, Reacted>,
     /// What who asks reacted with.
+    #[schema(value_type = Vec<values::Emoji>)]
     mine: Vec<String>,
 }
 
-/// `GET /conversations/messages/{id}/reactions/stats`.
+/// `GET /conversations/messages/{id}/reactions/stats`: who reacted with what.
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}/reactions/stats", operation_id = "countReactions", tag = "Interactions",
+    params(MessagePath),
+    responses((status = 200, description = "The reactions", body = ReactionStats)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn reactions(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -152,15 +177,16 @@ pub async fn reactions(
 }
 
 /// That someone has read a message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
+    #[schema(value_type = values::UserId)]
     user_id: UserId,
     read_at: Time,
 }
 
 /// Who has read a message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptStats {
     /// The members who could have read it: all but its sender.
@@ -175,6 +201,12 @@ pub struct ReceiptStats {
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}/read-receipts/stats", operation_id = "countReceipts", tag = "Interactions",
+    params(MessagePath),
+    responses((status = 200, description = "The receipts", body = ReceiptStats)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn receipts(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,

@@ -5,25 +5,29 @@ use std::sync::Arc;
 use axum::extract::State;
 use domain::UserId;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::Query;
+use crate::openapi::values;
 use crate::wire::User;
 
 /// The most users that are asked for at once.
 const MOST: usize = 100;
 
 /// The query of `GET /users`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct UsersQuery {
-    /// Ids with commas between them.
+    /// At most 100 ids, with commas between them.
+    #[param(value_type = Vec<values::ListedUserId>, style = Form, explode = false, min_items = 1, max_items = 100)]
     ids: Option<String>,
 }
 
 /// Users, in the order they were asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Users {
     data: Vec<User>,
 }
@@ -32,6 +36,12 @@ pub struct Users {
 ///
 /// # Errors
 /// 422 for ids that are none, and for too many.
+#[utoipa::path(
+    get, path = "/users", operation_id = "listUsers", tag = "Users",
+    params(UsersQuery),
+    responses((status = 200, description = "Those of them that are known", body = Users)),
+    extensions(("x-refusals" = json!(["422 validation_failed"])))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,

@@ -8,6 +8,7 @@
 
 mod any_order;
 mod architecture;
+mod attack;
 mod bad_frames;
 mod bad_input;
 mod bad_tokens;
@@ -22,6 +23,7 @@ mod conversations;
 mod delivery;
 mod drain;
 mod edge;
+mod endpoints;
 mod erasure;
 mod groups;
 mod import;
