@@ -81,18 +81,24 @@ function objectIn(schema) {
   return choice ? objectIn(choice) : null;
 }
 
-function fields(schema, above = []) {
+// Of what may be null, too, the description is that of what it is otherwise.
+function aboutOf(field) {
+  const choice = (field.oneOf || []).find((one) => one.type !== "null");
+  return field.description || (choice && aboutOf(choice)) || merged(field).description;
+}
+
+function fields(schema, word = "always", above = []) {
   const own = objectIn(schema);
   if (!own || above.includes(own)) return null;
   const required = new Set(own.required || []);
   const names = Object.keys(own.properties).sort((a, b) => required.has(b) - required.has(a));
   return make("ul", { class: "fields" }, ...names.map((name) => {
     const field = own.properties[name];
-    const about = field.description || merged(field).description;
-    const inner = fields(field, [...above, own]);
+    const about = aboutOf(field);
+    const inner = fields(field, word, [...above, own]);
     return make("li", {},
       make("span", { class: "field" }, name), " ", make("span", { class: "kind" }, kindOf(field)), " ",
-      required.has(name) ? make("span", { class: "must" }, "always") : null,
+      required.has(name) ? make("span", { class: "must" }, word) : null,
       about ? make("span", { class: "about" }, prose(about)) : null,
       inner ? make("details", {}, make("summary", { class: "kind" }, "fields"), inner) : null);
   }));
@@ -125,7 +131,7 @@ function exampleOf(body) {
 
 function showBody(operation) {
   const body = bodyOf(operation);
-  return body ? [make("h3", {}, "Body"), fields(body.schema)] : [];
+  return body ? [make("h3", {}, "Body"), fields(body.schema, "required")] : [];
 }
 
 function showAnswers(operation) {
@@ -134,9 +140,11 @@ function showAnswers(operation) {
     const isProblem = content.some(([type]) => type === "application/problem+json");
     const shape = !isProblem && content.length ? fields(content[0][1].schema) : null;
     const headers = Object.keys(response.headers || {});
-    const first = isProblem ? "refused" : response.description;
+    const codes = [...response.description.matchAll(/^- `([a-z_]+)`/gm)].map(([, code]) => code);
+    const first = isProblem ? codes.join(", ") : response.description;
     return make("details", { class: "answer" },
-      make("summary", {}, make("span", { class: `status s${status[0]}` }, status), " ", first),
+      make("summary", {}, make("span", { class: `status s${status[0]}` }, status), " ",
+        make("span", { class: isProblem ? "kind" : "" }, first)),
       isProblem ? paragraphs(response.description) : null,
       headers.length ? make("p", { class: "kind" }, `Headers: ${headers.join(", ")}`) : null,
       shape);
