@@ -3,6 +3,7 @@ are right for a request that is right by the document."""
 
 import json
 import os
+import re
 
 import schemathesis
 from hypothesis import strategies as st
@@ -60,26 +61,31 @@ def known(kind, instead_of):
     return ids[index % len(ids)] if index % 4 else instead_of
 
 
-def is_id(value):
-    return isinstance(value, str) and len(value) >= 26 and value[:26].isalnum() and value[:26].isupper()
+ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+WELL_FORMED = {"conversations": ULID, "messages": ULID + "[1-9A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{0,11}"}
+
+
+def is_id(kind, value):
+    """Whether it is well formed. What was broken on purpose stays broken."""
+    return isinstance(value, str) and re.fullmatch(WELL_FORMED[kind], value) is not None
 
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    if not path_parameters or not is_id(path_parameters.get("id")):
-        return path_parameters
     of_messages = context.operation.path.startswith("/conversations/messages/")
     kind = "messages" if of_messages else "conversations"
+    if not path_parameters or not is_id(kind, path_parameters.get("id")):
+        return path_parameters
     return {**path_parameters, "id": known(kind, path_parameters["id"])}
 
 
 @schemathesis.hook
 def map_body(context, body):
-    if not isinstance(body, dict) or not is_id(body.get("conversationId")):
+    if not isinstance(body, dict) or not is_id("conversations", body.get("conversationId")):
         return body
     body = {**body, "conversationId": known("conversations", body["conversationId"])}
     for field in ("messageId", "replyToId"):
-        if is_id(body.get(field)):
+        if is_id("messages", body.get(field)):
             body[field] = known("messages", body[field])
     return body
 
