@@ -95,14 +95,14 @@ impl<'de> Visitor<'de> for Reading<'_> {
         Ok(number.into())
     }
 
-    /// JSON has one sort of numbers: `1.0` is the whole number 1. What is too large to be told from its neighbours
-    /// stays as it is, and is no whole number to anyone.
+    /// JSON has one sort of numbers: `1.0` is the whole number 1. Where the parser may be off by one, which begins a
+    /// little below 2^53, a number stays as it is, and is no whole number to anyone.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "it is whole, and between the bounds"
     )]
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        const EXACT: f64 = 9_007_199_254_740_991.0;
+        const EXACT: f64 = 281_474_976_710_656.0;
         if number.fract() == 0.0 && (-EXACT..=EXACT).contains(&number) {
             Ok((number as i64).into())
         } else {
@@ -163,7 +163,7 @@ mod tests {
             ("1.0", "1"),
             ("-2e3", "-2000"),
             ("-0.0", "0"),
-            ("9007199254740991.0", "9007199254740991"),
+            ("281474976710656.0", "281474976710656"),
             ("-9223372036854775808", "-9223372036854775808"),
             ("18446744073709551615", "18446744073709551615"),
         ] {
@@ -173,7 +173,7 @@ mod tests {
         for inexact in [
             "18446744073709551616",
             "-9223372036854775809",
-            "9007199254740992.0",
+            "9007199254740991.0",
             "1e300",
         ] {
             assert!(parse(inexact.as_bytes()).unwrap().is_f64(), "{inexact}");
