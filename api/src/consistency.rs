@@ -154,15 +154,18 @@ impl FromRequestParts<Arc<App>> for Reader {
 }
 
 fn min_position(value: &HeaderValue, app: &App) -> Result<Position, ApiError> {
+    let malformed = || ApiError::bad_request("malformed_position", "X-Min-Position is not a position");
     let position = value.to_str().ok().and_then(|text| text.parse::<Position>().ok());
-    let position = position
-        .filter(|position| position.shard < app.log.shards())
-        .ok_or_else(|| ApiError::bad_request("malformed_position", "X-Min-Position is not a position"))?;
+    let position = position.ok_or_else(malformed)?;
+    // Of another log everything may be otherwise, the number of its shards, too.
     if position.epoch != app.log.epoch() {
         return Err(ApiError::bad_request(
             "foreign_position",
             "X-Min-Position is of another log",
         ));
+    }
+    if position.shard >= app.log.shards() {
+        return Err(malformed());
     }
     Ok(position)
 }

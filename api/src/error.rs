@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::consistency::At;
 use crate::request;
 
+pub mod codes;
 mod refusals;
 
 pub use refusals::about_message;
@@ -65,6 +66,10 @@ impl ApiError {
     pub const TOKEN_MISSING: &'static str = "token_missing";
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        debug_assert!(
+            codes::meaning(status.as_u16(), code).is_some(),
+            "{status} {code} is not in the list of codes"
+        );
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),

@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use domain::{ConversationId, MessageId, UserId};
+use domain::{AttachmentId, ConversationId, MessageId, UserId};
 use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -19,8 +19,10 @@ use crate::json;
 use crate::server::Stopping;
 
 mod idempotency;
+mod instant;
 
 pub use idempotency::idempotency_key;
+pub use instant::instant;
 
 /// The most bytes of a body: a message of 10,000 characters, escaped to the utmost, fits.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -231,6 +233,19 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
         let axum::extract::Path((id, member)) = path.map_err(|_| ApiError::not_found())?;
         let member = UserId::parse(member).map_err(|error| ApiError::invalid_field(&error))?;
         Ok(Self(conversation_id(&id)?, member))
+    }
+}
+
+/// A file in a path. One that cannot exist is answered like one that does not.
+pub struct AttachmentPath(pub AttachmentId);
+
+impl<S: Send + Sync> FromRequestParts<S> for AttachmentPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        let id = path.ok().and_then(|path| path.0.parse().ok());
+        id.map(Self).ok_or_else(ApiError::attachment_not_found)
     }
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::app::{App, Health, now};
 use crate::wire::Time;
@@ -17,13 +18,18 @@ use crate::wire::Time;
 /// How long the log is waited for: whoever asks how a node is doing wants to hear it now.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Alive {
     status: &'static str,
     timestamp: Time,
 }
 
 /// `GET /health`: the process lives.
+#[utoipa::path(
+    get, path = "/health", operation_id = "getHealth", tag = "Node",
+    security(()),
+    responses((status = 200, description = "It lives", body = Alive)),
+)]
 pub async fn health() -> Response {
     axum::Json(Alive {
         status: "OK",
@@ -32,17 +38,27 @@ pub async fn health() -> Response {
     .into_response()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Ready {
     ready: bool,
     /// How each station is doing: `ok`, or what is wrong with it.
+    #[schema(value_type = BTreeMap<String, String>)]
     stations: BTreeMap<&'static str, String>,
     /// How many records of the log the read models and the search index are behind.
+    #[schema(value_type = BTreeMap<String, u64>)]
     behind: BTreeMap<&'static str, u64>,
 }
 
 /// `GET /ready`: 503 when the log is away or a station has stopped for good, else 200: a node whose
 /// database is away still takes sends. Either way it says how each station is doing.
+#[utoipa::path(
+    get, path = "/ready", operation_id = "getReadiness", tag = "Node",
+    security(()),
+    responses(
+        (status = 200, description = "It is ready", body = Ready),
+        (status = 503, description = "It is not", body = Ready),
+    ),
+)]
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut stations = BTreeMap::new();
     let mut ready = !app.stopping.is_cancelled();
@@ -100,7 +116,12 @@ async fn ends(app: &App) -> Vec<(u16, Result<u64, String>)> {
     join_all(shards).await
 }
 
-/// `GET /metrics`, in the text format of Prometheus.
+/// `GET /metrics`: the node's figures, in the text format of Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "getMetrics", tag = "Node",
+    security(()),
+    responses((status = 200, description = "The figures", content_type = "text/plain", body = String)),
+)]
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     metrics::counter!("verbatim_append_conflicts_total").absolute(app.conversations.conflicts());
     for (shard, end) in ends(&app).await {

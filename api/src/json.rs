@@ -95,8 +95,19 @@ impl<'de> Visitor<'de> for Reading<'_> {
         Ok(number.into())
     }
 
+    /// JSON has one sort of numbers: `1.0` is the whole number 1. Where the parser may be off by one, which begins a
+    /// little below 2^53, a number stays as it is, and is no whole number to anyone.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "it is whole, and between the bounds"
+    )]
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(number.into())
+        const EXACT: f64 = 281_474_976_710_656.0;
+        if number.fract() == 0.0 && (-EXACT..=EXACT).contains(&number) {
+            Ok((number as i64).into())
+        } else {
+            Ok(number.into())
+        }
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -142,6 +153,30 @@ mod tests {
             r#"{"a":{"a":1},"b":[{"a":2},{"a":3}],"":{}}"#,
         ] {
             assert_eq!(parse(text.as_bytes()), Ok(serde_json::from_str(text).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_whole_however_it_is_written() {
+        let number = |text: &str| parse(text.as_bytes()).unwrap().to_string();
+        for (text, whole) in [
+            ("1.0", "1"),
+            ("-2e3", "-2000"),
+            ("-0.0", "0"),
+            ("281474976710656.0", "281474976710656"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("18446744073709551615", "18446744073709551615"),
+        ] {
+            assert_eq!(number(text), whole);
+        }
+        assert_eq!(number("1.5"), "1.5");
+        for inexact in [
+            "18446744073709551616",
+            "-9223372036854775809",
+            "9007199254740991.0",
+            "1e300",
+        ] {
+            assert!(parse(inexact.as_bytes()).unwrap().is_f64(), "{inexact}");
         }
     }
 

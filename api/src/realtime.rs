@@ -18,9 +18,8 @@ mod hub;
 mod looks;
 mod resume;
 mod session;
-mod socket;
+pub mod socket;
 
 pub use cursor::Cursors;
 
 pub use hub::{Hub, Starting};
-pub use socket::upgrade;

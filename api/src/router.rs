@@ -4,101 +4,77 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::commands::{changes, conversations, groups, keeping, messages, push, reads, users};
-use crate::commands::{attachments, changes, conversations, groups, keeping, messages, reads};
+use crate::commands::{attachments, changes, conversations, groups, keeping, messages, push, reads, users};
 use crate::cors::{self, Origin};
 use crate::error::ApiError;
-use crate::{figures, health, queries, realtime, request};
+use crate::openapi::{self, Api, Document};
+use crate::{figures, health, queries, realtime, request, web};
+
+/// Every endpoint. Only what describes itself can be one.
+#[must_use]
+pub fn endpoints() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(queries::conversations::list))
+        .routes(routes!(queries::conversations::stats))
+        .routes(routes!(conversations::create_direct))
+        .routes(routes!(conversations::create_group))
+        .routes(routes!(messages::send))
+        .routes(routes!(reads::mark_read))
+        .routes(routes!(reads::mark_unread))
+        .routes(routes!(queries::search::search))
+        .routes(routes!(queries::message::get, changes::edit, changes::delete))
+        .routes(routes!(queries::message::history))
+        .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(queries::message::reactions))
+        .routes(routes!(queries::message::receipts))
+        .routes(routes!(queries::conversations::get, groups::update))
+        .routes(routes!(keeping::archive))
+        .routes(routes!(keeping::unarchive))
+        .routes(routes!(keeping::mute))
+        .routes(routes!(keeping::unmute))
+        .routes(routes!(groups::leave))
+        .routes(routes!(queries::members::page, groups::add_members))
+        .routes(routes!(groups::remove_member))
+        .routes(routes!(groups::change_role))
+        .routes(routes!(queries::messages::page))
+        .routes(routes!(queries::messages::stats))
+        // Bodies are counted while they come in, and large ones are what this is for.
+        .merge(OpenApiRouter::new().routes(routes!(attachments::upload)).layer(DefaultBodyLimit::disable()))
+        .routes(routes!(queries::attachments::fetch))
+        .routes(routes!(queries::attachments::url))
+        .routes(routes!(queries::users::list))
+        .routes(routes!(users::update_me))
+        .routes(routes!(users::update))
+        .routes(routes!(push::list, push::subscribe))
+        .routes(routes!(push::unsubscribe))
+        .routes(routes!(push::public_key))
+        .routes(routes!(realtime::socket::upgrade))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::document))
+        .routes(routes!(web::page))
+        .routes(routes!(web::style))
+        .routes(routes!(web::script))
+}
 
 /// The public API, for pages of these origins too.
 pub fn router(app: Arc<App>, origins: &[Origin]) -> Router {
     figures::describe();
-    let router = Router::new()
-        .route("/conversations", get(queries::conversations::list))
-        .route("/conversations/stats", get(queries::conversations::stats))
-        .route("/conversations/direct", post(conversations::create_direct))
-        .route("/conversations/group", post(conversations::create_group))
-        .route("/conversations/messages", post(messages::send))
-        .route("/conversations/messages/read", post(reads::mark_read))
-        .route("/conversations/messages/unread", post(reads::mark_unread))
-        .route("/conversations/messages/search", get(queries::search::search))
-        .route(
-            "/conversations/messages/{id}",
-            get(queries::message::get)
-                .put(changes::edit)
-                .delete(changes::delete),
-        )
-        .route(
-            "/conversations/messages/{id}/history",
-            get(queries::message::history),
-        )
-        .route(
-            "/conversations/messages/{id}/react",
-            post(changes::react).delete(changes::unreact),
-        )
-        .route(
-            "/conversations/messages/{id}/reactions/stats",
-            get(queries::message::reactions),
-        )
-        .route(
-            "/conversations/messages/{id}/read-receipts/stats",
-            get(queries::message::receipts),
-        )
-        .route(
-            "/conversations/{id}",
-            get(queries::conversations::get).put(groups::update),
-        )
-        .route("/conversations/{id}/archive", post(keeping::archive))
-        .route("/conversations/{id}/unarchive", post(keeping::unarchive))
-        .route("/conversations/{id}/mute", post(keeping::mute))
-        .route("/conversations/{id}/unmute", post(keeping::unmute))
-        .route("/conversations/{id}/leave", delete(groups::leave))
-        .route(
-            "/conversations/{id}/members",
-            get(queries::members::page).post(groups::add_members),
-        )
-        .route(
-            "/conversations/{id}/members/{member_id}",
-            delete(groups::remove_member),
-        )
-        .route(
-            "/conversations/{id}/members/{member_id}/role",
-            put(groups::change_role),
-        )
-        .route("/conversations/{id}/messages", get(queries::messages::page))
-        .route(
-            "/conversations/{id}/messages/stats",
-            get(queries::messages::stats),
-        )
-        // Bodies are counted while they come in, and large ones are what this is for.
-        .route(
-            "/attachments",
-            post(attachments::upload).layer(DefaultBodyLimit::disable()),
-        )
-        .route("/attachments/{id}", get(queries::attachments::fetch))
-        .route("/attachments/{id}/url", get(queries::attachments::url))
-        .route("/users", get(queries::users::list))
-        .route("/users/me", put(users::update_me))
-        .route("/users/{id}", put(users::update))
-        .route(
-            "/users/me/push-subscriptions",
-            get(push::list).post(push::subscribe),
-        )
-        .route("/users/me/push-subscriptions/{id}", delete(push::unsubscribe))
-        .route("/push/public-key", get(push::public_key))
-        .route("/ws", get(realtime::upgrade))
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    let (endpoints, gathered) = endpoints().split_for_parts();
+    let router = endpoints
         .fallback(|| async { ApiError::no_such_path() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(Extension(Arc::new(Document::of(gathered))))
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .route_layer(middleware::from_fn(observe))
         .layer(middleware::from_fn(request::identify))

@@ -3,12 +3,17 @@
 use domain::conversation::body::{Card, File};
 use domain::conversation::{Edit, Kind, Message as Sent, MessageKind};
 use domain::permission::Role;
+use domain::user::Status;
 use domain::{ConversationId, MessageId, Timestamp, UserId};
 use projections::view::{ConversationView, MemberView, MessageView, Profile};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::openapi::{bodies, values};
 
 use crate::app::now;
 use crate::attachments::links::Links;
@@ -37,35 +42,51 @@ impl Serialize for Time {
     }
 }
 
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        values::Time::schema()
+    }
+}
+
+impl ToSchema for Time {}
+
 /// A conversation as one of its members sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation {
+    #[schema(value_type = values::ConversationId)]
     id: ConversationId,
     #[serde(rename = "type")]
+    #[schema(value_type = values::Kind)]
     kind: Kind,
     name: Option<String>,
     description: Option<String>,
     avatar: Option<String>,
+    #[schema(value_type = Option<values::UserId>)]
     owner_id: Option<UserId>,
     last_message: Option<String>,
     last_message_at: Option<Time>,
     created_at: Time,
     updated_at: Time,
     unread_count: u64,
+    #[schema(value_type = values::Role)]
     role: Role,
     is_archived: bool,
     is_muted: bool,
     muted_until: Option<Time>,
     member_count: u64,
+    /// The first 20, the longest-standing first.
+    #[schema(max_items = 20)]
     members: Vec<Member>,
 }
 
 /// A member of a conversation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
+    #[schema(value_type = values::UserId)]
     user_id: UserId,
+    #[schema(value_type = values::Role)]
     role: Role,
     joined_at: Time,
     last_read_at: Option<Time>,
@@ -82,36 +103,47 @@ impl Conversation {
 }
 
 /// What others see of a user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
+    #[schema(value_type = values::UserId)]
     id: UserId,
     name: Option<String>,
     avatar: Option<String>,
 }
 
 /// A message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
+    #[schema(value_type = values::MessageId)]
     id: MessageId,
+    #[schema(value_type = values::ConversationId)]
     conversation_id: ConversationId,
+    #[schema(minimum = 1)]
     ordinal: u64,
+    #[schema(value_type = values::UserId)]
     from_user_id: UserId,
     content: Option<String>,
     #[serde(rename = "type")]
+    #[schema(value_type = values::MessageType)]
     kind: MessageKind,
     /// Missing where only a new text is at hand.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     attachments: Option<Vec<Attachment>>,
     #[serde(flatten)]
+    #[schema(value_type = bodies::Cards)]
     card: Option<Card>,
+    #[schema(value_type = Option<values::MessageId>)]
     reply_to_id: Option<MessageId>,
     /// What it answers, as it is now; missing where only the log is at hand.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reply_to: Option<Answered>,
     /// Who reacted with what, in numbers; missing where only the log is at hand.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reactions: Option<Vec<ReactionCount>>,
     is_edited: bool,
     edited_at: Option<Time>,
@@ -123,20 +155,24 @@ pub struct Message {
 }
 
 /// A message that another one answers: no more of it than a preview.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Answered {
+    #[schema(value_type = values::MessageId)]
     id: MessageId,
+    #[schema(value_type = values::UserId)]
     from_user_id: UserId,
     content: Option<String>,
     #[serde(rename = "type")]
+    #[schema(value_type = values::MessageType)]
     kind: MessageKind,
     is_deleted: bool,
 }
 
 /// How many reacted with an emoji.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ReactionCount {
+    #[schema(value_type = values::Emoji)]
     emoji: String,
     count: u64,
     /// Whether who asks is among them.
@@ -144,25 +180,42 @@ pub struct ReactionCount {
 }
 
 /// Someone's reaction to a message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reaction {
     /// The message.
+    #[schema(value_type = values::MessageId)]
     pub message_id: MessageId,
     /// Whose it is.
+    #[schema(value_type = values::UserId)]
     pub user_id: UserId,
     /// What it is.
+    #[schema(value_type = values::Emoji)]
     pub emoji: String,
 }
 
-impl User {
-    /// A user who is called so.
+/// A user by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Account {
+    #[schema(value_type = values::UserId)]
+    id: UserId,
+    name: Option<String>,
+    avatar: Option<String>,
+    /// Whether the user is let in; only backends are told of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::Status, required = false)]
+    status: Option<Status>,
+}
+
+impl Account {
+    /// A user who is called so, and whether that user is let in if that is to be told.
     #[must_use]
-    pub fn of(id: UserId, profile: Profile) -> Self {
+    pub fn of(id: UserId, profile: Profile, with_status: bool) -> Self {
         Self {
             id,
             name: profile.name,
             avatar: profile.avatar,
+            status: with_status.then_some(profile.status),
         }
     }
 }
@@ -334,22 +387,25 @@ impl Message {
 }
 
 /// How a list goes on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pagination {
     /// The most items a page has.
+    #[schema(minimum = 1, maximum = 100)]
     pub limit: u32,
     /// Whether there are more.
     pub has_more: bool,
     /// Where the next page begins.
+    #[schema(value_type = Option<values::Cursor>)]
     pub next_cursor: Option<String>,
     /// How many there are on all pages, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub total: Option<u64>,
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The items.
     pub data: Vec<T>,

@@ -6,6 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::document;
 use crate::shapes::{Conversation, ConversationPage, Message, MessagePage, SearchPage};
 
 /// The most that a page of messages is asked to hold.
@@ -279,6 +280,12 @@ impl Call {
         Self(self.0.json(body))
     }
 
+    /// With a body that says nothing of what it is.
+    #[must_use]
+    pub fn text(self, body: &str) -> Self {
+        Self(self.0.body(body.to_owned()))
+    }
+
     /// With a body that says it is JSON, whatever it is.
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
@@ -307,12 +314,22 @@ impl Call {
     ///
     /// # Errors
     /// When no whole answer comes.
+    ///
+    /// # Panics
+    /// If the answer is not as the document of the API says.
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
-        let answer = self.0.send().await?;
-        Ok(Answer {
+        let (http, request) = self.0.build_split();
+        let request = request?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = http.execute(request).await?;
+        let answer = Answer {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
             body: answer.bytes().await?.to_vec(),
-        })
+        };
+        if cfg!(debug_assertions) {
+            document::check(method.as_str(), &path, &answer);
+        }
+        Ok(answer)
     }
 }

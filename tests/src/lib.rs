@@ -4,7 +4,7 @@
 //! user sees. So nothing here comes from the server's crates but the private NATS and Postgres that their
 //! own tests start too, and everything that answers are compared with (the parser of the IRC logs in [`irc`], the fold in [`model`], the ledgers in [`ledger`]) is written
 //! a second time and differently. In reading order: [`process`] and [`server`] run the binary, [`client`]
-//! and [`socket`] speak to it, [`shapes`] is what it answers.
+//! and [`socket`] speak to it, [`shapes`] is what it answers, and [`document`] what it says that it answers.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +23,7 @@ pub mod client;
 pub mod corpus;
 pub mod deployment;
 pub mod device;
+pub mod document;
 pub mod irc;
 pub mod ledger;
 pub mod listener;

@@ -18,6 +18,7 @@ use eventstore::{Position, Stream};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -33,6 +34,7 @@ use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Query, idempotency_key};
 use crate::server::Stopping;
+use crate::wire::attachment::Attachment;
 
 /// The part of a form that holds the file.
 const PART: &str = "file";
@@ -40,10 +42,21 @@ const PART: &str = "file";
 const FORM_BYTES: u64 = 64 * 1024;
 
 /// The query of `POST /attachments`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub struct UploadQuery {
+    /// What the file is called; what a form says comes after it.
+    #[param(nullable = false, max_length = 1_000)]
     file_name: Option<String>,
+}
+
+/// A form with one file.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub struct UploadForm {
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
 }
 
 /// `POST /attachments`: a file, as the body or as the part `file` of a form. It is the user's until it comes with
@@ -52,6 +65,19 @@ pub struct UploadQuery {
 /// # Errors
 /// 413 for a file that is too large, 429 while too many of the user are on their way, 422 for an empty one, for a picture that cannot be decoded, and for a name
 /// that breaks its rule.
+#[utoipa::path(
+    post, path = "/attachments", operation_id = "uploadAttachment", tag = "Attachments",
+    params(UploadQuery),
+    request_body(content(
+        (inline(Vec<u8>) = "application/octet-stream"),
+        (UploadForm = "multipart/form-data"),
+    )),
+    responses((status = 201, description = "The file, as messages show it", body = Attachment)),
+    extensions(("x-refusals" = json!([
+        "400 malformed_form", "404 attachments_off", "404 attachment_not_found", "422 image_too_large",
+        "422 image_unreadable", "422 idempotency_key_reused", "503 blobs_unavailable"
+    ])))
+)]
 pub async fn upload(
     State(app): State<Arc<App>>,
     identity: Identity,

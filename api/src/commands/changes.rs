@@ -10,6 +10,7 @@ use domain::conversation::{Command, Event};
 use domain::values::{Content, Emoji};
 use eventstore::Position;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{Done, shown_message};
 use super::keeping::hide;
@@ -19,11 +20,14 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::{ApiError, about_message};
 use crate::extract::{Json, MessagePath, Query, flag, idempotency_key};
-use crate::wire::Reaction;
+use crate::openapi::values;
+use crate::wire::{Message, Reaction};
 
 /// The body of `PUT /conversations/messages/{id}`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"content": "Hello, all!"}))]
 pub struct EditMessage {
+    #[schema(value_type = values::Content)]
     content: String,
 }
 
@@ -32,6 +36,16 @@ pub struct EditMessage {
 /// # Errors
 /// 404 for a message that does not exist for this user, 403 for someone else's and for one that was sent too
 /// long ago, 422 for one that is no text or was deleted, and for a content that breaks its rule.
+#[utoipa::path(
+    put, path = "/conversations/messages/{id}", operation_id = "editMessage", tag = "Messages",
+    params(MessagePath),
+    request_body = EditMessage,
+    responses((status = 200, description = "The message as it is now", body = Message)),
+    extensions(("x-refusals" = json!([
+        "403 not_the_author", "403 edit_window_over", "404 message_not_found", "422 message_deleted",
+        "422 not_a_text"
+    ])))
+)]
 pub async fn edit(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -52,9 +66,12 @@ pub async fn edit(
 }
 
 /// The query of `DELETE /conversations/messages/{id}`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub struct DeleteMessage {
+    /// Whether for all, or for oneself alone.
+    #[param(value_type = Option<bool>, nullable = false, default = false)]
     for_everyone: Option<String>,
 }
 
@@ -64,6 +81,18 @@ pub struct DeleteMessage {
 /// # Errors
 /// 404 for a message that does not exist for this user; for everyone, 403 for someone else's, unless in a
 /// group and for its ADMINs and MODERATORs.
+#[utoipa::path(
+    delete, path = "/conversations/messages/{id}", operation_id = "deleteMessage", tag = "Messages",
+    params(MessagePath, DeleteMessage),
+    responses(
+        (status = 200, description = "For everyone: what is left of it", body = Message),
+        (status = 204, description = "For oneself"),
+    ),
+    extensions(("x-refusals" = json!([
+        "400 malformed_idempotency_key", "403 forbidden", "403 not_the_author", "404 message_not_found",
+        "422 validation_failed", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn delete(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -83,17 +112,23 @@ pub async fn delete(
 }
 
 /// The body of `POST /conversations/messages/{id}/react`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"emoji": "👍"}))]
 pub struct React {
+    #[schema(value_type = values::Emoji)]
     emoji: String,
 }
 
 /// What became of a reaction.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Reacted {
+    /// `added` or `removed`.
+    #[schema(pattern = "^(added|removed)$")]
     action: &'static str,
+    #[schema(value_type = values::Emoji)]
     emoji: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reaction: Option<Reaction>,
 }
 
@@ -103,6 +138,16 @@ pub struct Reacted {
 /// # Errors
 /// 404 for a message that does not exist for this user, 422 for one that was deleted, for an emoji that is
 /// none, and for too many different ones.
+#[utoipa::path(
+    post, path = "/conversations/messages/{id}/react", operation_id = "react", tag = "Interactions",
+    params(MessagePath),
+    request_body = React,
+    responses((status = 200, description = "What became of it", body = Reacted)),
+    extensions(("x-refusals" = json!([
+        "404 message_not_found", "422 message_deleted", "422 too_many_reactions",
+        "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn react(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -131,8 +176,11 @@ pub async fn react(
 }
 
 /// The query of `DELETE /conversations/messages/{id}/react`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct RemoveReaction {
+    /// What is taken back.
+    #[param(value_type = values::Emoji)]
     emoji: Option<String>,
 }
 
@@ -140,6 +188,14 @@ pub struct RemoveReaction {
 ///
 /// # Errors
 /// As [`react`].
+#[utoipa::path(
+    delete, path = "/conversations/messages/{id}/react", operation_id = "unreact", tag = "Interactions",
+    params(MessagePath, RemoveReaction),
+    responses((status = 200, description = "What became of it", body = Reacted)),
+    extensions(("x-refusals" = json!([
+        "404 message_not_found", "422 validation_failed", "422 message_deleted"
+    ])))
+)]
 pub async fn unreact(
     State(app): State<Arc<App>>,
     identity: Identity,

@@ -12,6 +12,7 @@ use domain::{ClientId, ConversationId, UserId};
 use eventstore::execute::Outcome;
 use serde::Deserialize;
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use super::asked::shown;
 use super::repeats::{Keyed, Original};
@@ -21,15 +22,18 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Json, LargeJson, UserIdIn, idempotency_key};
+use crate::openapi::values;
 use crate::wire::Conversation;
 
 /// What a keyed command that opens a direct conversation is called.
 const CREATE_DIRECT: &str = "create_direct";
 
 /// The body of `POST /conversations/direct`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"recipientId": "bob"}))]
 pub struct CreateDirect {
+    #[schema(value_type = values::UserIdIn)]
     recipient_id: UserIdIn,
 }
 
@@ -38,6 +42,17 @@ pub struct CreateDirect {
 ///
 /// # Errors
 /// 422 for a conversation with oneself, and for a key that was used with someone else.
+#[utoipa::path(
+    post, path = "/conversations/direct", operation_id = "openDirectConversation", tag = "Conversations",
+    request_body = CreateDirect,
+    responses(
+        (status = 201, description = "It was opened", body = Conversation),
+        (status = 200, description = "It existed", body = Conversation),
+    ),
+    extensions(("x-refusals" = json!([
+        "409 conversation_exists", "422 direct_with_self", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn create_direct(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -66,12 +81,18 @@ pub async fn create_direct(
 }
 
 /// The body of `POST /conversations/group`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"name": "Garden", "memberIds": ["bob", "cat"]}))]
 pub struct CreateGroup {
+    #[schema(value_type = values::GroupName)]
     name: String,
+    #[schema(value_type = Option<values::Description>)]
     description: Option<String>,
+    #[schema(value_type = Option<values::Avatar>)]
     avatar: Option<String>,
+    /// Doubles are counted; who asks need not be named.
+    #[schema(value_type = Vec<values::UserIdIn>, max_items = 10_000)]
     member_ids: Vec<UserIdIn>,
 }
 
@@ -80,6 +101,14 @@ pub struct CreateGroup {
 ///
 /// # Errors
 /// 422 for values that break their rules, and for a key that was used with another payload.
+#[utoipa::path(
+    post, path = "/conversations/group", operation_id = "createGroup", tag = "Conversations",
+    request_body = CreateGroup,
+    responses((status = 201, description = "The group", body = Conversation)),
+    extensions(("x-refusals" = json!([
+        "409 conversation_exists", "422 too_many_members", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn create_group(
     State(app): State<Arc<App>>,
     identity: Identity,

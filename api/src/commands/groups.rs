@@ -11,6 +11,7 @@ use domain::permission::Role;
 use domain::values::{Avatar, Description, GroupName};
 use domain::{ConversationId, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::asked::shown;
 use super::{Asked, trace};
@@ -19,14 +20,19 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{ConversationPath, Json, LargeJson, MemberPath, UserIdIn, idempotency_key, named};
-use crate::wire::Member;
+use crate::openapi::values;
+use crate::wire::{Conversation, Member};
 
 /// The body of `PUT /conversations/{id}`. What is missing stays as it is; `null` takes away.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "Orchard", "description": null}))]
 pub struct UpdateGroup {
+    #[schema(value_type = Option<values::GroupName>)]
     name: Option<String>,
+    #[schema(value_type = Option<values::Description>)]
     #[serde(default, deserialize_with = "named")]
     description: Option<Option<String>>,
+    #[schema(value_type = Option<values::Avatar>)]
     #[serde(default, deserialize_with = "named")]
     avatar: Option<Option<String>>,
 }
@@ -51,6 +57,15 @@ impl UpdateGroup {
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 403 for other roles, 422 for a direct one and
 /// for values that break their rules.
+#[utoipa::path(
+    put, path = "/conversations/{id}", operation_id = "updateGroup", tag = "Conversations",
+    params(ConversationPath),
+    request_body = UpdateGroup,
+    responses((status = 200, description = "The conversation as it is now", body = Conversation)),
+    extensions(("x-refusals" = json!([
+        "403 forbidden", "404 conversation_not_found", "422 direct_without_info"
+    ])))
+)]
 pub async fn update(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -70,6 +85,12 @@ pub async fn update(
 ///
 /// # Errors
 /// 404 when there is no such conversation for who asks, 422 for a direct one.
+#[utoipa::path(
+    delete, path = "/conversations/{id}/leave", operation_id = "leaveGroup", tag = "Conversations",
+    params(ConversationPath),
+    responses((status = 204, description = "Who asks is no member any more")),
+    extensions(("x-refusals" = json!(["404 conversation_not_found", "422 direct_members_fixed"])))
+)]
 pub async fn leave(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -83,14 +104,18 @@ pub async fn leave(
 }
 
 /// The body of `POST /conversations/{id}/members`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"memberIds": ["dan"], "role": "MEMBER"}))]
 pub struct AddMembers {
+    #[schema(value_type = Vec<values::UserIdIn>, min_items = 1, max_items = 10_000)]
     member_ids: Vec<UserIdIn>,
+    /// MEMBER if it is missing.
+    #[schema(value_type = Option<values::Role>)]
     role: Option<Role>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Members {
     data: Vec<Member>,
 }
@@ -100,6 +125,16 @@ struct Members {
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 403 for other roles, 422 for a direct one and
 /// for too many at once.
+#[utoipa::path(
+    post, path = "/conversations/{id}/members", operation_id = "addMembers", tag = "Members",
+    params(ConversationPath),
+    request_body = AddMembers,
+    responses((status = 201, description = "All who were named", body = Members)),
+    extensions(("x-refusals" = json!([
+        "403 forbidden", "404 conversation_not_found", "422 direct_members_fixed",
+        "422 too_many_members", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn add_members(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -146,6 +181,15 @@ pub async fn add_members(
 /// # Errors
 /// 404 for a conversation or member that does not exist for this user, 403 for other roles, 422 for a direct
 /// one.
+#[utoipa::path(
+    delete, path = "/conversations/{id}/members/{memberId}", operation_id = "removeMember", tag = "Members",
+    params(MemberPath),
+    responses((status = 204, description = "The user is no member any more")),
+    extensions(("x-refusals" = json!([
+        "403 forbidden", "404 conversation_not_found", "422 direct_members_fixed",
+        "404 member_not_found", "422 validation_failed"
+    ])))
+)]
 pub async fn remove_member(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -159,8 +203,10 @@ pub async fn remove_member(
 }
 
 /// The body of `PUT /conversations/{id}/members/{memberId}/role`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"role": "MODERATOR"}))]
 pub struct ChangeRole {
+    #[schema(value_type = values::Role)]
     role: Role,
 }
 
@@ -168,6 +214,16 @@ pub struct ChangeRole {
 ///
 /// # Errors
 /// As [`remove_member`].
+#[utoipa::path(
+    put, path = "/conversations/{id}/members/{memberId}/role", operation_id = "changeRole", tag = "Members",
+    params(MemberPath),
+    request_body = ChangeRole,
+    responses((status = 200, description = "The member as it is now", body = Member)),
+    extensions(("x-refusals" = json!([
+        "403 forbidden", "404 conversation_not_found", "422 direct_members_fixed",
+        "404 member_not_found"
+    ])))
+)]
 pub async fn change_role(
     State(app): State<Arc<App>>,
     identity: Identity,

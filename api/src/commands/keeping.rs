@@ -8,12 +8,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::conversation::Conversation;
 use domain::user::Command;
-use domain::{ConversationId, MessageId, Timestamp};
+use domain::{ConversationId, MessageId};
 use eventstore::execute::{Confirmed, Request};
 use eventstore::{Position, Stream};
 use serde::Deserialize;
-use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
+use utoipa::ToSchema;
 
 use super::asked::shown;
 use super::{tag, trace};
@@ -21,12 +20,20 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
-use crate::extract::{ConversationPath, OptionalJson, idempotency_key};
+use crate::extract::{ConversationPath, OptionalJson, idempotency_key, instant};
+use crate::openapi::values;
+use crate::wire;
 
 /// `POST /conversations/{id}/archive`: until something new is said there, or for as long as it is muted.
 ///
 /// # Errors
 /// 404 for a conversation that does not exist for this user.
+#[utoipa::path(
+    post, path = "/conversations/{id}/archive", operation_id = "archiveConversation", tag = "Conversations",
+    params(ConversationPath),
+    responses((status = 200, description = "The conversation as it is now", body = wire::Conversation)),
+    extensions(("x-refusals" = json!(["404 conversation_not_found"])))
+)]
 pub async fn archive(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -36,10 +43,16 @@ pub async fn archive(
     keep(&app, &identity, &headers, id, "archive", Command::Archive(id)).await
 }
 
-/// `POST /conversations/{id}/unarchive`.
+/// `POST /conversations/{id}/unarchive`: brings it back.
 ///
 /// # Errors
 /// As [`archive`].
+#[utoipa::path(
+    post, path = "/conversations/{id}/unarchive", operation_id = "unarchiveConversation", tag = "Conversations",
+    params(ConversationPath),
+    responses((status = 200, description = "The conversation as it is now", body = wire::Conversation)),
+    extensions(("x-refusals" = json!(["404 conversation_not_found"])))
+)]
 pub async fn unarchive(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -50,9 +63,12 @@ pub async fn unarchive(
 }
 
 /// The body of `POST /conversations/{id}/mute`, which may be missing.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"mutedUntil": "2030-01-31T12:00:00Z"}))]
 pub struct Mute {
+    /// For ever, if it is missing.
+    #[schema(value_type = Option<values::FutureTime>)]
     muted_until: Option<String>,
 }
 
@@ -60,6 +76,15 @@ pub struct Mute {
 ///
 /// # Errors
 /// As [`archive`], and 422 for a time that is none or is over.
+#[utoipa::path(
+    post, path = "/conversations/{id}/mute", operation_id = "muteConversation", tag = "Conversations",
+    params(ConversationPath),
+    request_body = Option<Mute>,
+    responses((status = 200, description = "The conversation as it is now", body = wire::Conversation)),
+    extensions(("x-refusals" = json!([
+        "404 conversation_not_found", "422 muted_until_the_past", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn mute(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -67,7 +92,8 @@ pub async fn mute(
     headers: HeaderMap,
     OptionalJson(body): OptionalJson<Mute>,
 ) -> Result<Response, ApiError> {
-    let until = body.muted_until.as_deref().map(until).transpose()?;
+    let until = body.muted_until.as_deref();
+    let until = until.map(|text| instant("mutedUntil", text)).transpose()?;
     let position = member_of(&app, &identity, id).await?.position;
     let command = Command::Mute {
         conversation: id,
@@ -77,10 +103,16 @@ pub async fn mute(
     keep(&app, &identity, &headers, id, "mute", command).await
 }
 
-/// `POST /conversations/{id}/unmute`.
+/// `POST /conversations/{id}/unmute`: who asks is notified of it again.
 ///
 /// # Errors
 /// As [`archive`].
+#[utoipa::path(
+    post, path = "/conversations/{id}/unmute", operation_id = "unmuteConversation", tag = "Conversations",
+    params(ConversationPath),
+    responses((status = 200, description = "The conversation as it is now", body = wire::Conversation)),
+    extensions(("x-refusals" = json!(["404 conversation_not_found"])))
+)]
 pub async fn unmute(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -88,23 +120,6 @@ pub async fn unmute(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     keep(&app, &identity, &headers, id, "unmute", Command::Unmute(id)).await
-}
-
-fn until(text: &str) -> Result<Timestamp, ApiError> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        ApiError::invalid(
-            "validation_failed",
-            "mutedUntil must be a time as in RFC 3339, like 2030-01-31T12:00:00Z",
-        )
-    })?;
-    let beyond = || ApiError::invalid("validation_failed", "mutedUntil is beyond the calendar");
-    // It is told in UTC, where it may be in another year.
-    let time = time
-        .checked_to_offset(UtcOffset::UTC)
-        .filter(|time| (0..=9_999).contains(&time.year()))
-        .ok_or_else(beyond)?;
-    let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000);
-    millis.map(Timestamp::from_millis).map_err(|_| beyond())
 }
 
 async fn keep(
@@ -194,26 +209,4 @@ async fn record(
     let position = app.users.execute(&stream, request).await?.position();
     app.consistency.wrote(identity, position);
     Ok(position)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_as_in_rfc_3339() {
-        let millis = |text| until(text).unwrap().as_millis();
-        assert_eq!(millis("1970-01-01T00:00:01Z"), 1_000);
-        assert_eq!(millis("1970-01-01T07:00:00.250+07:00"), 250);
-        for bad in [
-            "",
-            "tomorrow",
-            "2030-01-31",
-            "2030-01-31T12:00:00",
-            "1e9",
-            "9999-12-31T23:59:59-23:00",
-        ] {
-            assert!(until(bad).is_err(), "{bad}");
-        }
-    }
 }

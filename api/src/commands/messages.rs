@@ -14,6 +14,7 @@ use eventstore::envelope::Trace;
 use eventstore::execute::{ExecuteError, Outcome};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::files::files;
 use super::{Asked, trace};
@@ -22,35 +23,68 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Json, conversation_id, idempotency_key, message_in};
+use crate::openapi::{bodies, values};
 use crate::wire::Message;
 
 /// The field that names what a message answers.
 const REPLY_TO: &str = "replyToId";
 
 /// The body of `POST /conversations/messages`, and the data of `send_message`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"conversationId": "01JD3V2Q8Y6W4K9TZ0M5XB7CRA", "content": "Hello!", "type": "TEXT",
+    "tempId": "temp_1763626530250"}))]
 pub struct SendMessage {
+    #[schema(value_type = values::ConversationId)]
     conversation_id: String,
+    #[schema(value_type = Option<values::Content>)]
     content: Option<String>,
+    /// TEXT if it is missing.
     #[serde(rename = "type")]
+    #[schema(value_type = Option<values::MessageType>)]
     kind: Option<String>,
+    /// A message of the same conversation.
+    #[schema(value_type = Option<values::MessageId>)]
     reply_to_id: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Vec<bodies::Attached>, max_items = 10)]
     attachments: Vec<Value>,
+    #[schema(value_type = Option<bodies::Sticker>)]
     sticker: Option<Sticker>,
+    #[schema(value_type = Option<bodies::Location>)]
     location: Option<Location>,
+    #[schema(value_type = Option<bodies::Contact>)]
     contact: Option<Contact>,
     /// What the client calls this send.
+    #[schema(value_type = Option<values::ClientId>)]
     pub temp_id: Option<String>,
 }
 
-/// `POST /conversations/messages`: with a `tempId` or an `Idempotency-Key`, a repeat gets the original
+/// What a client would rather have, in a header.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct Prefer {
+    /// `respond-async`: the answer does not wait for the read models.
+    #[param(rename = "Prefer", nullable = false, example = "respond-async")]
+    pub prefer: Option<String>,
+}
+
+/// `POST /conversations/messages`: says something. With a `tempId` or an `Idempotency-Key`, a repeat gets the original
 /// message.
 ///
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 422 for values that break their rules and
 /// for a client id that was used with another payload.
+#[utoipa::path(
+    post, path = "/conversations/messages", operation_id = "sendMessage", tag = "Messages",
+    params(Prefer),
+    request_body = SendMessage,
+    responses((status = 201, description = "The message", body = Message)),
+    extensions(("x-refusals" = json!([
+        "404 conversation_not_found", "422 message_not_found", "422 attachment_not_found",
+        "422 attachment_too_old", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn send(
     State(app): State<Arc<App>>,
     identity: Identity,

@@ -11,6 +11,7 @@ use domain::{PushId, Timestamp};
 use eventstore::Stream;
 use eventstore::execute::{Outcome, Request};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{tag, trace};
 use crate::app::{App, now};
@@ -19,40 +20,49 @@ use crate::consistency::{At, Reader};
 use crate::effects::push::Push;
 use crate::error::ApiError;
 use crate::extract::{Json, idempotency_key};
+use crate::openapi::values;
 use crate::wire::Time;
 
 /// A device, as a browser's `PushSubscription` is in JSON. What else is in that is passed over.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Subscribe {
+    #[schema(value_type = values::SecureUrl)]
     endpoint: String,
     keys: Keys,
 }
 
-#[derive(Deserialize)]
+/// What is sealed for a device.
+#[derive(Deserialize, ToSchema)]
 struct Keys {
+    /// A point of P-256.
+    #[schema(value_type = values::Base64)]
     p256dh: String,
+    /// 16 bytes.
+    #[schema(value_type = values::Base64)]
     auth: String,
 }
 
 /// A device that is notified. Its keys are told nobody.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
+    #[schema(value_type = values::SubscriptionId)]
     id: PushId,
     endpoint: String,
     created_at: Time,
 }
 
 /// Devices that are notified.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Subscriptions {
     data: Vec<Subscription>,
 }
 
 /// The key that browsers subscribe with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicKey {
+    #[schema(value_type = values::Base64)]
     public_key: String,
 }
 
@@ -60,6 +70,11 @@ pub struct PublicKey {
 ///
 /// # Errors
 /// 404 when the server sends no push.
+#[utoipa::path(
+    get, path = "/push/public-key", operation_id = "getPushKey", tag = "Users",
+    responses((status = 200, description = "The key", body = PublicKey)),
+    extensions(("x-refusals" = json!(["404 push_not_configured"])))
+)]
 pub async fn public_key(State(app): State<Arc<App>>, _: Identity) -> Result<axum::Json<PublicKey>, ApiError> {
     Ok(axum::Json(PublicKey {
         public_key: offered(&app)?.public_key(),
@@ -70,6 +85,17 @@ pub async fn public_key(State(app): State<Arc<App>>, _: Identity) -> Result<axum
 ///
 /// # Errors
 /// 404 when the server sends no push, and 422 for what is no subscription, and for one too many.
+#[utoipa::path(
+    post, path = "/users/me/push-subscriptions", operation_id = "subscribe", tag = "Users",
+    request_body = Subscribe,
+    responses(
+        (status = 201, description = "The device is notified from now on", body = Subscription),
+        (status = 200, description = "It was subscribed like this before", body = Subscription),
+    ),
+    extensions(("x-refusals" = json!([
+        "404 push_not_configured", "422 too_many_subscriptions", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn subscribe(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -131,6 +157,10 @@ async fn subscribed_at(app: &App, identity: &Identity, id: PushId) -> Result<Tim
 ///
 /// # Errors
 /// 503 when the read models are away.
+#[utoipa::path(
+    get, path = "/users/me/push-subscriptions", operation_id = "listSubscriptions", tag = "Users",
+    responses((status = 200, description = "The devices", body = Subscriptions))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -149,6 +179,12 @@ pub async fn list(
 ///
 /// # Errors
 /// 503 when the log is away.
+#[utoipa::path(
+    delete, path = "/users/me/push-subscriptions/{id}", operation_id = "unsubscribe", tag = "Users",
+    params(("id" = values::SubscriptionId, Path)),
+    responses((status = 204, description = "The device is not notified any more")),
+    extensions(("x-refusals" = json!(["404 path_not_found"])))
+)]
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     identity: Identity,

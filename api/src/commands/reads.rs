@@ -12,6 +12,7 @@ use eventstore::envelope::Trace;
 use eventstore::execute::ExecuteError;
 use eventstore::{Position, Stream};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::repeats::{Keyed, Original};
 use super::trace;
@@ -20,20 +21,25 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Json, conversation_id, idempotency_key, message_in};
+use crate::openapi::values;
 
 /// The field that names what was read.
 const MESSAGE: &str = "messageId";
 
 /// The body of `POST /conversations/messages/read`, and the data of `mark_as_read`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"conversationId": "01JD3V2Q8Y6W4K9TZ0M5XB7CRA"}))]
 pub struct MarkRead {
+    #[schema(value_type = values::ConversationId)]
     conversation_id: String,
+    /// Everything, if it is missing.
+    #[schema(value_type = Option<values::MessageId>)]
     message_id: Option<String>,
 }
 
 /// What is left unread.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Unread {
     unread_count: u64,
@@ -45,6 +51,14 @@ pub struct Unread {
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 422 for a message that does not and for a key
 /// that was used with another payload.
+#[utoipa::path(
+    post, path = "/conversations/messages/read", operation_id = "markRead", tag = "Interactions",
+    request_body = MarkRead,
+    responses((status = 200, description = "What is left unread", body = Unread)),
+    extensions(("x-refusals" = json!([
+        "404 conversation_not_found", "422 message_not_found", "422 idempotency_key_reused"
+    ])))
+)]
 pub async fn mark_read(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -67,10 +81,13 @@ pub async fn mark_read(
 }
 
 /// The body of `POST /conversations/messages/unread`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"conversationId": "01JD3V2Q8Y6W4K9TZ0M5XB7CRA", "messageId": "01JD3V2Q8Y6W4K9TZ0M5XB7CRA1"}))]
 pub struct MarkUnread {
+    #[schema(value_type = values::ConversationId)]
     conversation_id: String,
+    #[schema(value_type = values::MessageId)]
     message_id: String,
 }
 
@@ -79,6 +96,12 @@ pub struct MarkUnread {
 ///
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 422 for a message that does not.
+#[utoipa::path(
+    post, path = "/conversations/messages/unread", operation_id = "markUnread", tag = "Interactions",
+    request_body = MarkUnread,
+    responses((status = 200, description = "What is unread now", body = Unread)),
+    extensions(("x-refusals" = json!(["404 conversation_not_found", "422 message_not_found"])))
+)]
 pub async fn mark_unread(
     State(app): State<Arc<App>>,
     identity: Identity,

@@ -10,7 +10,8 @@ use domain::user::{Command, ProfileChange, Status};
 use domain::values::{Avatar, DisplayName};
 use eventstore::Stream;
 use eventstore::execute::Request;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::trace;
 use crate::app::App;
@@ -18,47 +19,51 @@ use crate::auth::Identity;
 use crate::consistency::At;
 use crate::error::ApiError;
 use crate::extract::{Json, UserPath, named};
-use crate::wire::User;
+use crate::openapi::values;
+use crate::wire::Account;
 
 /// The body of `PUT /users/me`. What is missing stays as it is; `null` takes the picture away.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "Annie", "avatar": null}))]
 pub struct UpdateProfile {
+    #[schema(value_type = Option<values::DisplayName>)]
     name: Option<String>,
+    #[schema(value_type = Option<values::Avatar>)]
     #[serde(default, deserialize_with = "named")]
     avatar: Option<Option<String>>,
 }
 
-/// The body of `PUT /users/{id}`.
-#[derive(Deserialize)]
+/// The body of `PUT /users/{id}`. What is missing stays as it is; `null` takes the picture away.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"status": "BLOCKED"}))]
 pub struct UpdateUser {
-    #[serde(flatten)]
-    profile: UpdateProfile,
+    #[schema(value_type = Option<values::DisplayName>)]
+    name: Option<String>,
+    #[schema(value_type = Option<values::Avatar>)]
+    #[serde(default, deserialize_with = "named")]
+    avatar: Option<Option<String>>,
+    #[schema(value_type = Option<values::Status>)]
     status: Option<Status>,
 }
 
-/// A user and whether the user is let in.
-#[derive(Serialize)]
-struct Account {
-    #[serde(flatten)]
-    user: User,
-    status: Status,
-}
-
-impl UpdateProfile {
-    fn change(self) -> Result<ProfileChange, ApiError> {
-        let wrong = |error: domain::values::ValueError| ApiError::invalid_field(&error);
-        let avatar = self.avatar.map(|url| url.map(Avatar::parse).transpose());
-        Ok(ProfileChange {
-            name: self.name.map(DisplayName::parse).transpose().map_err(wrong)?,
-            avatar: avatar.transpose().map_err(wrong)?,
-        })
-    }
+fn profile(name: Option<String>, avatar: Option<Option<String>>) -> Result<ProfileChange, ApiError> {
+    let wrong = |error: domain::values::ValueError| ApiError::invalid_field(&error);
+    let avatar = avatar.map(|url| url.map(Avatar::parse).transpose());
+    Ok(ProfileChange {
+        name: name.map(DisplayName::parse).transpose().map_err(wrong)?,
+        avatar: avatar.transpose().map_err(wrong)?,
+    })
 }
 
 /// `PUT /users/me`: what who asks is called, until the identity provider says something new.
 ///
 /// # Errors
 /// 422 for values that break their rules, and when a user who is not called anything yet gives no name.
+#[utoipa::path(
+    put, path = "/users/me", operation_id = "updateMe", tag = "Users",
+    request_body = UpdateProfile,
+    responses((status = 200, description = "The user as it is now", body = Account))
+)]
 pub async fn update_me(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -66,13 +71,21 @@ pub async fn update_me(
     Json(body): Json<UpdateProfile>,
 ) -> Result<Response, ApiError> {
     let user = identity.user.clone();
-    change(&app, &identity, &headers, user, body.change()?, None).await
+    let profile = profile(body.name, body.avatar)?;
+    change(&app, &identity, &headers, user, profile, None).await
 }
 
 /// `PUT /users/{id}`: a backend says what a user is called, and whether the user is let in.
 ///
 /// # Errors
 /// 403 for a token without the scope `service`, 422 as for [`update_me`].
+#[utoipa::path(
+    put, path = "/users/{id}", operation_id = "updateUser", tag = "Users",
+    params(UserPath),
+    request_body = UpdateUser,
+    responses((status = 200, description = "The user as it is now", body = Account)),
+    extensions(("x-refusals" = json!(["403 forbidden"])))
+)]
 pub async fn update(
     State(app): State<Arc<App>>,
     identity: Identity,
@@ -84,7 +97,7 @@ pub async fn update(
         return Err(ApiError::not_a_service());
     }
     let UserPath(user) = user?;
-    let profile = body.profile.change()?;
+    let profile = profile(body.name, body.avatar)?;
     change(&app, &identity, &headers, user, profile, body.status).await
 }
 
@@ -122,9 +135,6 @@ async fn change(
         .await
         .map_err(|error| recorded(error.into()))?;
     let profile = profiles.remove(&user).unwrap_or_default();
-    let account = Account {
-        status: profile.status,
-        user: User::of(user, profile),
-    };
+    let account = Account::of(user, profile, true);
     Ok(At(position, axum::Json(account)).into_response())
 }

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::AttachmentId;
 use domain::conversation::body::{AttachmentKind, Upload};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::{App, now};
 use crate::attachments::blobs::{BlobKey, Variant};
 use crate::attachments::links::LinkError;
 use crate::consistency::Reader;
 use crate::error::ApiError;
-use crate::extract::Query;
+use crate::extract::{AttachmentPath, Query};
+use crate::openapi::values;
 use crate::wire::Time;
 
 mod ranges;
@@ -23,10 +25,16 @@ mod ranges;
 use ranges::Part;
 
 /// The query of a signed URL.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Signed {
+    /// `thumbnail`, or nothing.
+    #[param(nullable = false)]
     variant: Option<String>,
+    /// When it ends.
+    #[param(required = true, nullable = false)]
     expires: Option<String>,
+    #[param(required = true, nullable = false)]
     signature: Option<String>,
 }
 
@@ -40,24 +48,31 @@ impl Signed {
     }
 }
 
-/// An attachment id in a path. One that cannot exist is answered like one that does not.
-fn id_of(path: &str) -> Result<AttachmentId, ApiError> {
-    path.parse().map_err(|_| ApiError::attachment_not_found())
-}
-
 /// `GET /attachments/{id}?expires&signature`: the bytes of a file, or a part of them. Who has the URL needs no token.
 ///
 /// # Errors
 /// 403 for a URL that was not made here, was changed, or has ended; 404 for a file that nobody may have any more;
 /// 416 for a part that it does not have.
+#[utoipa::path(
+    get, path = "/attachments/{id}", operation_id = "fetchAttachment", tag = "Attachments", security(()),
+    params(AttachmentPath, Signed),
+    responses(
+        (status = 200, description = "The bytes", content_type = "*/*", body = inline(Vec<u8>)),
+        (status = 206, description = "Those that `Range` asks for", content_type = "*/*", body = inline(Vec<u8>)),
+        (status = 304, description = "It is the one that `If-None-Match` names"),
+    ),
+    extensions(("x-refusals" = json!([
+        "403 link_invalid", "403 link_expired", "404 attachment_not_found", "404 attachments_off",
+        "416 range_not_satisfiable", "500 internal", "503 blobs_unavailable", "503 read_model_unavailable"
+    ])))
+)]
 pub async fn fetch(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    AttachmentPath(id): AttachmentPath,
     Query(query): Query<Signed>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id = id_of(&id)?;
     let variant = query.variant()?;
     let expires = query.expires.as_deref().and_then(|text| text.parse().ok());
     let (expires, signature) = expires.zip(query.signature).ok_or(LinkError::Invalid)?;
@@ -174,11 +189,13 @@ fn disposition(upload: &Upload, variant: Variant) -> String {
 }
 
 /// Fresh URLs of a file.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Urls {
+    #[schema(value_type = values::FileUrl)]
     file_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::FileUrl, required = false)]
     thumbnail: Option<String>,
     expires_at: Time,
 }
@@ -188,12 +205,17 @@ pub struct Urls {
 ///
 /// # Errors
 /// 404 for a file that does not exist for this user, or not any more.
+#[utoipa::path(
+    get, path = "/attachments/{id}/url", operation_id = "getAttachmentUrl", tag = "Attachments",
+    params(AttachmentPath),
+    responses((status = 200, description = "Fresh URLs", body = Urls)),
+    extensions(("x-refusals" = json!(["404 attachment_not_found"])))
+)]
 pub async fn url(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
-    Path(id): Path<String>,
+    AttachmentPath(id): AttachmentPath,
 ) -> Result<axum::Json<Urls>, ApiError> {
-    let id = id_of(&id)?;
     let view = app
         .read_model
         .attachment_for(&identity.tenant, &identity.user, id)

@@ -9,11 +9,13 @@ use domain::Timestamp;
 use domain::conversation::Kind;
 use projections::view::{ListCursor, ListFilter, ListRange};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::{App, now};
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::{ConversationPath, Query, flag, page_limit};
+use crate::openapi::values;
 use crate::wire::{Conversation, Page, Pagination};
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -21,19 +23,34 @@ const DEFAULT_LIMIT: u32 = 20;
 const MAX_TEXT: usize = 200;
 
 /// The query of `GET /conversations`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
+    /// The most conversations of a page.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
+    /// The `nextCursor` of the page before.
+    #[param(value_type = Option<values::Cursor>, nullable = false)]
     cursor: Option<String>,
+    /// Direct ones or groups.
     #[serde(rename = "type")]
+    #[param(value_type = Option<values::Kind>, nullable = false)]
     kind: Option<String>,
+    /// Put away or not; also `isArchived`.
     #[serde(alias = "isArchived")]
+    #[param(value_type = Option<bool>, nullable = false)]
     archived: Option<String>,
+    /// Muted or not; also `isMuted`.
     #[serde(alias = "isMuted")]
+    #[param(value_type = Option<bool>, nullable = false)]
     muted: Option<String>,
+    /// With something unread or without; also `hasUnread`.
     #[serde(alias = "hasUnread")]
+    #[param(value_type = Option<bool>, nullable = false)]
     unread: Option<String>,
+    /// A part of the name of a group or of another member, however it is accented; also `q`.
     #[serde(alias = "q")]
+    #[param(nullable = false, max_length = 200, pattern = r"^[^\x00]*$")]
     search: Option<String>,
 }
 
@@ -72,6 +89,12 @@ impl ListQuery {
 ///
 /// # Errors
 /// 400 for a cursor that is none, 422 for a limit beyond its range and for filters that say nothing.
+#[utoipa::path(
+    get, path = "/conversations", operation_id = "listConversations", tag = "Conversations",
+    params(ListQuery),
+    responses((status = 200, description = "A page of conversations", body = Page<Conversation>)),
+    extensions(("x-refusals" = json!(["400 invalid_cursor", "422 validation_failed"])))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -104,8 +127,9 @@ pub async fn list(
 }
 
 /// What a user's conversations are, in numbers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConversationStats)]
 pub struct Stats {
     total: u64,
     direct: u64,
@@ -116,10 +140,14 @@ pub struct Stats {
     unread_messages: u64,
 }
 
-/// `GET /conversations/stats`.
+/// `GET /conversations/stats`: all of one's conversations, in numbers.
 ///
 /// # Errors
 /// 503 when the read model is away.
+#[utoipa::path(
+    get, path = "/conversations/stats", operation_id = "countConversations", tag = "Conversations",
+    responses((status = 200, description = "The numbers", body = Stats)),
+)]
 pub async fn stats(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -139,10 +167,16 @@ pub async fn stats(
     }))
 }
 
-/// `GET /conversations/{id}`.
+/// `GET /conversations/{id}`: a conversation as who asks sees it.
 ///
 /// # Errors
 /// 404 for a conversation that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/{id}", operation_id = "getConversation", tag = "Conversations",
+    params(ConversationPath),
+    responses((status = 200, description = "The conversation", body = Conversation)),
+    extensions(("x-refusals" = json!(["404 conversation_not_found"])))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,

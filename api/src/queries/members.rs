@@ -4,19 +4,26 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::{ConversationPath, Query, page_limit};
+use crate::openapi::values;
 use crate::wire::{Member, Page, Pagination};
 
 const DEFAULT_LIMIT: u32 = 50;
 
 /// The query of `GET /conversations/{id}/members`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct MembersQuery {
+    /// The most members of a page.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 100, default = 50)]
     limit: Option<String>,
+    /// The `nextCursor` of the page before.
+    #[param(value_type = Option<values::Cursor>, nullable = false)]
     cursor: Option<String>,
 }
 
@@ -25,6 +32,14 @@ pub struct MembersQuery {
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 400 for a cursor that is none, 422 for a limit
 /// beyond its range.
+#[utoipa::path(
+    get, path = "/conversations/{id}/members", operation_id = "listMembers", tag = "Members",
+    params(ConversationPath, MembersQuery),
+    responses((status = 200, description = "A page of members", body = Page<Member>)),
+    extensions(("x-refusals" = json!([
+        "400 invalid_cursor", "404 conversation_not_found", "422 validation_failed"
+    ])))
+)]
 pub async fn page(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,

@@ -9,18 +9,26 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{MessageId, UserId};
 use projections::view::{MessageView, ReceiptRange};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::{MessagePath, Query, page_limit};
+use crate::openapi::values;
 use crate::wire::{Message, Pagination, Time};
 
-/// `GET /conversations/messages/{id}`.
+/// `GET /conversations/messages/{id}`: a message as who asks sees it.
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}", operation_id = "getMessage", tag = "Messages",
+    params(MessagePath),
+    responses((status = 200, description = "The message", body = Message)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -39,19 +47,21 @@ async fn message(app: &App, identity: &Identity, id: MessageId) -> Result<Messag
 }
 
 /// A text that a message has or had.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     content: Option<String>,
     edited_at: Time,
     /// From 1 on.
+    #[schema(minimum = 1)]
     version: u64,
     /// Who wrote it.
+    #[schema(value_type = values::UserId)]
     user_id: UserId,
 }
 
 /// All that a message said.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     data: Vec<Version>,
@@ -63,6 +73,12 @@ pub struct History {
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}/history", operation_id = "getHistory", tag = "Messages",
+    params(MessagePath),
+    responses((status = 200, description = "Its texts", body = History)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn history(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -110,27 +126,36 @@ pub async fn history(
 }
 
 /// Who reacted to a message with one emoji.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Reactors)]
 pub struct Reacted {
     count: u64,
+    #[schema(value_type = Vec<values::UserId>)]
     user_ids: Vec<UserId>,
 }
 
 /// Who reacted to a message, with what.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReactionStats {
     total: u64,
     by_emoji: BTreeMap<String, Reacted>,
     /// What who asks reacted with.
+    #[schema(value_type = Vec<values::Emoji>)]
     mine: Vec<String>,
 }
 
-/// `GET /conversations/messages/{id}/reactions/stats`.
+/// `GET /conversations/messages/{id}/reactions/stats`: who reacted with what.
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}/reactions/stats", operation_id = "countReactions", tag = "Interactions",
+    params(MessagePath),
+    responses((status = 200, description = "The reactions", body = ReactionStats)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn reactions(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -155,15 +180,16 @@ pub async fn reactions(
 }
 
 /// That someone has read a message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
+    #[schema(value_type = values::UserId)]
     user_id: UserId,
     read_at: Time,
 }
 
 /// Who has read a message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptStats {
     /// The members who could have read it: all but its sender.
@@ -176,9 +202,14 @@ pub struct ReceiptStats {
 }
 
 /// The query of `GET /conversations/messages/{id}/read-receipts/stats`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ReceiptsQuery {
+    /// The most readers to tell of.
+    #[param(value_type = u32, minimum = 1, maximum = 100, required = false)]
     limit: Option<String>,
+    /// Where the page begins.
+    #[param(value_type = values::Cursor, required = false)]
     cursor: Option<String>,
 }
 
@@ -190,6 +221,12 @@ const RECEIPTS: u32 = 100;
 ///
 /// # Errors
 /// 404 for a message that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/{id}/read-receipts/stats", operation_id = "countReceipts", tag = "Interactions",
+    params(MessagePath, ReceiptsQuery),
+    responses((status = 200, description = "The receipts", body = ReceiptStats)),
+    extensions(("x-refusals" = json!(["404 message_not_found"])))
+)]
 pub async fn receipts(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,

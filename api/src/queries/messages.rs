@@ -8,35 +8,49 @@ use domain::{ConversationId, MessageId, Ordinal, UserId};
 use projections::view::{MessageRange, MessageView};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::auth::Identity;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::{ConversationPath, Query, page_limit};
+use crate::openapi::values;
 use crate::wire::{Message, Time};
 
 const DEFAULT_LIMIT: u32 = 50;
 
 /// The query of `GET /conversations/{id}/messages`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct MessagesQuery {
+    /// The most messages of a page.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 100, default = 50)]
     limit: Option<String>,
+    /// Those before this message.
+    #[param(value_type = Option<values::MessageId>, nullable = false)]
     before: Option<String>,
+    /// Those after this message.
+    #[param(value_type = Option<values::MessageId>, nullable = false)]
     after: Option<String>,
+    /// Those on both sides of this message, itself among them; only one of the three at a time.
+    #[param(value_type = Option<values::MessageId>, nullable = false)]
     around: Option<String>,
 }
 
 /// A page of messages, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = MessagePage)]
 pub struct Messages {
     data: Vec<Message>,
     has_more: bool,
     /// The newest message of the page: the `after` of the page of newer ones. Of an empty page the one that
     /// was asked with, so that who asks again and again keeps the place.
+    #[schema(value_type = Option<values::MessageId>)]
     next_cursor: Option<MessageId>,
     /// The oldest message of the page: the `before` of the page of older ones. Of an empty page as above.
+    #[schema(value_type = Option<values::MessageId>)]
     prev_cursor: Option<MessageId>,
 }
 
@@ -45,6 +59,14 @@ pub struct Messages {
 /// # Errors
 /// 404 for a conversation that does not exist for this user, 400 for cursors that are none of it, 422
 /// for a limit beyond its range.
+#[utoipa::path(
+    get, path = "/conversations/{id}/messages", operation_id = "listMessages", tag = "Messages",
+    params(ConversationPath, MessagesQuery),
+    responses((status = 200, description = "A page of messages", body = Messages)),
+    extensions(("x-refusals" = json!([
+        "400 invalid_cursor", "404 conversation_not_found", "422 validation_failed"
+    ])))
+)]
 pub async fn page(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -120,11 +142,14 @@ async fn around(app: &App, identity: &Identity, middle: MessageId, limit: u32) -
 }
 
 /// What a conversation's messages are, in numbers; without the deleted, and those that who asks hid.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = MessageStats)]
 pub struct Stats {
     total: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_type: BTreeMap<&'static str, u64>,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_user: BTreeMap<UserId, u64>,
     /// By day in UTC: `2030-01-31`.
     by_day: BTreeMap<String, u64>,
@@ -133,10 +158,16 @@ pub struct Stats {
     last_message_at: Option<Time>,
 }
 
-/// `GET /conversations/{id}/messages/stats`.
+/// `GET /conversations/{id}/messages/stats`: what is said there, in numbers.
 ///
 /// # Errors
 /// 404 for a conversation that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/{id}/messages/stats", operation_id = "countMessages", tag = "Messages",
+    params(ConversationPath),
+    responses((status = 200, description = "The numbers", body = Stats)),
+    extensions(("x-refusals" = json!(["404 conversation_not_found"])))
+)]
 pub async fn stats(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,

@@ -7,14 +7,16 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use domain::conversation::MessageKind;
-use domain::{ConversationId, MessageId, UserId};
+use domain::{ConversationId, MessageId, Timestamp, UserId};
 use search_indexer::{Facets, Filters, SearchCursor, SearchError, SearchRequest};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::consistency::Reader;
 use crate::error::ApiError;
-use crate::extract::{Query, page_limit};
+use crate::extract::{Query, conversation_id, instant, page_limit};
+use crate::openapi::values;
 use crate::wire::{Message, Page, Pagination};
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -22,14 +24,60 @@ const DEFAULT_LIMIT: u32 = 20;
 const X_INDEXED_POSITION: HeaderName = HeaderName::from_static("x-indexed-position");
 
 /// The query of `GET /conversations/messages/search`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub struct SearchQuery {
+    /// Words, and `"quoted words"` next to each other; all of them must be in a message.
+    #[param(value_type = String, min_length = 1, example = "tomatoes")]
     q: Option<String>,
+    /// Only messages of this type.
+    #[serde(rename = "type")]
+    #[param(value_type = Option<values::MessageType>, nullable = false)]
+    kind: Option<String>,
+    /// Only messages of this user.
+    #[param(value_type = Option<values::UserId>, nullable = false)]
+    from_user_id: Option<String>,
+    /// Only messages of this conversation.
+    #[param(value_type = Option<values::ConversationId>, nullable = false)]
+    conversation_id: Option<String>,
+    /// Only messages that were sent then or later: a time as in RFC 3339.
+    #[param(value_type = Option<String>, nullable = false, format = DateTime)]
+    date_from: Option<String>,
+    /// Only messages that were sent then or earlier: a time as in RFC 3339.
+    #[param(value_type = Option<String>, nullable = false, format = DateTime)]
+    date_to: Option<String>,
+    /// The most hits of a page.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
+    /// The `nextCursor` of the page before.
+    #[param(value_type = Option<values::Cursor>, nullable = false)]
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+impl SearchQuery {
+    fn filters(&self) -> Result<Filters, ApiError> {
+        let wrong = |detail: &'static str| ApiError::invalid("validation_failed", detail);
+        let kind = self.kind.as_deref();
+        let kind =
+            kind.map(|name| MessageKind::parse(name).ok_or_else(|| wrong("type is not a type of message")));
+        let user = self.from_user_id.as_deref().map(UserId::parse).transpose();
+        let time =
+            |field, text: &Option<String>| text.as_deref().map(|text| instant(field, text)).transpose();
+        // What the index takes ends before a time, and what is asked for ends with one.
+        let after = |time: Timestamp| Timestamp::from_millis(time.as_millis() + 1);
+        Ok(Filters {
+            kind: kind.transpose()?,
+            user: user.map_err(|error| ApiError::invalid_field(&error).of_field("fromUserId"))?,
+            conversation: self.conversation_id.as_deref().map(conversation_id).transpose()?,
+            sent_from: time("dateFrom", &self.date_from)?,
+            sent_before: time("dateTo", &self.date_to)?.map(after),
+        })
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchPage)]
 struct Found {
     #[serde(flatten)]
     page: Page<Message>,
@@ -37,11 +85,15 @@ struct Found {
 }
 
 /// How many messages match, by what they are.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Facets)]
 struct FacetCounts {
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_type: BTreeMap<&'static str, u64>,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_user: BTreeMap<UserId, u64>,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_conversation: BTreeMap<ConversationId, u64>,
 }
 
@@ -49,13 +101,24 @@ struct FacetCounts {
 /// active member. `X-Indexed-Position` says how far the index is.
 ///
 /// # Errors
-/// 422 for a query without a word or a limit beyond its range, 400 for a cursor that is none.
+/// 422 for a query without a word, a limit beyond its range or a filter that says nothing, 400 for a cursor that is
+/// none, 404 for a conversation that does not exist for this user.
+#[utoipa::path(
+    get, path = "/conversations/messages/search", operation_id = "searchMessages", tag = "Messages",
+    params(SearchQuery),
+    responses((status = 200, description = "A page of hits", body = Found,
+        headers(("X-Indexed-Position" = String, description = "How far the index is: a position for each shard")))),
+    extensions(("x-refusals" = json!([
+        "400 invalid_cursor", "404 conversation_not_found", "422 validation_failed", "422 invalid_search", "503 search_unavailable"
+    ])))
+)]
 pub async fn search(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
     Query(query): Query<SearchQuery>,
 ) -> Result<Response, ApiError> {
     let limit = page_limit(query.limit.as_deref(), DEFAULT_LIMIT)?;
+    let filters = query.filters()?;
     let text = query
         .q
         .filter(|text| !text.is_empty())
@@ -69,13 +132,17 @@ pub async fn search(
         .read_model
         .active_conversations(&identity.tenant, &identity.user)
         .await?;
+    let is_own = |wanted| conversations.contains(&wanted);
+    if !filters.conversation.is_none_or(is_own) {
+        return Err(ApiError::not_found());
+    }
     let request = SearchRequest {
         tenant: identity.tenant.clone(),
         conversations: conversations.to_vec(),
         text,
         limit: limit as usize,
         cursor,
-        filters: Filters::default(),
+        filters,
     };
     let found = app.search.query(request).await.map_err(refused)?;
     let ids: Vec<MessageId> = found.hits.iter().map(|hit| hit.id).collect();

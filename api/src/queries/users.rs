@@ -4,44 +4,44 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use domain::UserId;
-use domain::user::Status;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::Query;
-use crate::wire::User;
+use crate::openapi::values;
+use crate::wire::Account;
 
 /// The most users that are asked for at once.
 const MOST: usize = 100;
 
 /// The query of `GET /users`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct UsersQuery {
-    /// Ids with commas between them.
+    /// At most 100 ids, with commas between them.
+    #[param(value_type = Vec<values::ListedUserId>, style = Form, explode = false, min_items = 1, max_items = 100)]
     ids: Option<String>,
 }
 
-/// A user; only backends are told whether the user is let in.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    user: User,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status>,
-}
-
 /// Users, in the order they were asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Users {
-    data: Vec<Listed>,
+    data: Vec<Account>,
 }
 
 /// `GET /users?ids=…`: what each of them is called, as far as that is known.
 ///
 /// # Errors
 /// 422 for ids that are none, and for too many.
+#[utoipa::path(
+    get, path = "/users", operation_id = "listUsers", tag = "Users",
+    params(UsersQuery),
+    responses((status = 200, description = "Those of them that are known", body = Users)),
+    extensions(("x-refusals" = json!(["422 validation_failed"])))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Reader(identity): Reader,
@@ -61,10 +61,7 @@ pub async fn list(
         .into_iter()
         .filter_map(|id| {
             let profile = profiles.remove(&id)?;
-            Some(Listed {
-                status: identity.is_service.then_some(profile.status),
-                user: User::of(id, profile),
-            })
+            Some(Account::of(id, profile, identity.is_service))
         })
         .collect();
     Ok(axum::Json(Users { data }))

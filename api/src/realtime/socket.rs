@@ -17,6 +17,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::Instrument;
+use utoipa::IntoParams;
 
 use super::frame::{self, Incoming};
 use super::session::Session;
@@ -24,6 +25,7 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::error::ApiError;
 use crate::extract::Query;
+use crate::openapi::values;
 
 /// The largest frame of a client: a message of 10,000 characters, escaped to the utmost, fits.
 const MAX_FRAME_BYTES: usize = 256 * 1024;
@@ -101,16 +103,25 @@ impl Closing {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Asked {
     /// The cursor of the last frame that the client was given.
+    #[param(value_type = Option<values::Cursor>, nullable = false)]
     cursor: Option<String>,
 }
 
-/// `GET /ws?cursor=…`.
+/// `GET /ws`: upgrades to a WebSocket. The token comes in `Authorization`, or in a first frame.
 ///
 /// # Errors
 /// 401 for a token in `Authorization` that is not valid, 400 for a request that is no upgrade.
+#[utoipa::path(
+    get, path = "/ws", operation_id = "openSocket", tag = "Node", security((), ("bearer" = [])),
+    params(Asked),
+    responses((status = 101, description = "The socket is open")),
+    extensions(("x-refusals" = json!(["400 not_a_websocket", "401 token_invalid", "401 token_expired",
+        "429 rate_limited"])))
+)]
 pub async fn upgrade(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let (mut parts, _) = request.into_parts();
     let identity = if parts.headers.contains_key(header::AUTHORIZATION) {

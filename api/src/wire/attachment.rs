@@ -3,29 +3,48 @@
 use domain::AttachmentId;
 use domain::conversation::body::{Attachment as Linked, AttachmentKind, Upload};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::{bodies, values};
 
 /// A file of a message, or one that may come with some.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ShownAttachment)]
 pub struct Attachment {
     /// Of one that was uploaded here.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::AttachmentId, required = false)]
     id: Option<AttachmentId>,
     #[serde(rename = "type")]
+    #[schema(value_type = bodies::AttachmentType)]
     kind: AttachmentKind,
+    #[schema(value_type = values::FileName)]
     file_name: String,
+    #[schema(value_type = values::FileUrl)]
     file_url: String,
+    /// Bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     file_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::MediaType, required = false)]
     mime_type: Option<String>,
+    /// A small picture of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::FileUrl, required = false)]
     thumbnail: Option<String>,
+    /// Pixels across.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     width: Option<u32>,
+    /// Pixels down.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     height: Option<u32>,
+    /// Seconds that it plays.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     duration: Option<f64>,
 }
 

@@ -9,6 +9,7 @@
 mod any_order;
 mod architecture;
 mod attachments;
+mod attack;
 mod bad_frames;
 mod bad_input;
 mod bad_tokens;
@@ -24,6 +25,7 @@ mod crowds;
 mod delivery;
 mod drain;
 mod edge;
+mod endpoints;
 mod erasure;
 mod groups;
 mod import;

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use tests::answers::caught_up;
+use tests::client::encode;
 use tests::shapes::Message;
 use tests::{Client, TestServer, eventually};
 
@@ -202,4 +204,59 @@ async fn hits_of_many_conversations_are_newest_first() {
         .map(|hit| hit.id)
         .collect();
     assert_eq!(found, sent);
+}
+
+#[tokio::test]
+async fn a_search_is_narrowed_by_type_sender_conversation_and_time() {
+    let server = TestServer::start().await;
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    let garden = ann.group("Garden", &["bob"]).await.id;
+    let direct = ann.direct("bob").await.id;
+    let first = ann.say(&garden, "tomatoes in the garden").await;
+    let second = bob.say(&garden, "tomatoes, too").await;
+    let third = bob.say(&direct, "tomatoes between us").await;
+    let file = json!({"conversationId": garden, "content": "tomatoes on a picture", "type": "IMAGE", "attachments": [
+        {"type": "IMAGE", "fileName": "a.png", "fileUrl": "https://files.example.org/a.png"}]});
+    let file = ann
+        .post("/conversations/messages", &file)
+        .send()
+        .await
+        .expect(201);
+    let picture = file.json::<Message>();
+    let found = async |filter: &str| {
+        let page = ann.search_page(&format!("q=tomatoes{filter}")).await;
+        assert_eq!(page.pagination.total, Some(page.data.len() as u64), "{filter}");
+        assert_eq!(
+            page.facets.by_type.values().sum::<u64>(),
+            page.data.len() as u64,
+            "{filter}"
+        );
+        let ids: BTreeSet<_> = page.data.into_iter().map(|hit| hit.id).collect();
+        ids
+    };
+    let ids = |messages: &[&Message]| -> BTreeSet<_> {
+        messages.iter().map(|message| message.id.clone()).collect()
+    };
+    eventually("all of it is in the index", || async {
+        let count = found("").await.len();
+        if count == 4 {
+            Ok(())
+        } else {
+            Err(count.to_string())
+        }
+    })
+    .await;
+    assert_eq!(found("&type=IMAGE").await, ids(&[&picture]));
+    assert_eq!(found("&fromUserId=bob").await, ids(&[&second, &third]));
+    assert_eq!(found(&format!("&conversationId={direct}")).await, ids(&[&third]));
+    assert_eq!(
+        found(&format!("&fromUserId=ann&type=TEXT&conversationId={garden}")).await,
+        ids(&[&first])
+    );
+    // Both ends are among what is asked for.
+    let (from, to) = (encode(&second.created_at), encode(&third.created_at));
+    let between = found(&format!("&dateFrom={from}&dateTo={to}")).await;
+    assert!(between.is_superset(&ids(&[&second, &third])), "{between:?}");
+    assert!(found("&dateFrom=2100-01-01T00:00:00Z").await.is_empty());
+    assert!(found("&dateTo=2001-01-01T00:00:00%2B07:00").await.is_empty());
 }

@@ -77,6 +77,8 @@ pub(super) fn write(event: &Event) -> Written {
             PUSH_UNSUBSCRIBED,
             &PushUnsubscribedV1 {
                 subscription: *subscription,
+            },
+        ),
         Event::AttachmentUploaded(facts) => write_uploaded(facts),
         Event::AttachmentRemoved(attachment) => clear(
             ATTACHMENT_REMOVED,
@@ -102,6 +104,8 @@ fn read_profile(shape: &Shape<'_>) -> Result<(UserId, Private<Profile>), ReadEve
         avatar: body.avatar,
     })?;
     Ok((data.user, profile))
+}
+
 fn write_uploaded(facts: &UploadFacts) -> Written {
     let data = AttachmentUploadedV1 {
         user: facts.user.clone(),
