@@ -451,9 +451,9 @@ impl Fold {
                 });
             }
             event @ (user::Event::PushSubscribed { .. } | user::Event::PushUnsubscribed(_)) => {
-                return self.devices.happened((tenant, id), event, at);
+                return self.devices.happened((tenant, id), event, at.time);
             }
-            user::Event::AttachmentUploaded(facts) => self.attachments.uploaded(tenant, &facts, at),
+            user::Event::AttachmentUploaded(facts) => self.attachments.uploaded(tenant, &facts, at.time),
             user::Event::AttachmentRemoved(id) => self.attachments.removed(id),
         }
         Ok(())

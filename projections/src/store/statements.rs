@@ -64,7 +64,6 @@ macro_rules! statements {
         RECIPIENTS = "recipients.sql";
         RECIPIENTS_AMONG = "recipients_among.sql";
         SIZES = "sizes.sql";
-        READ_BY = "read_by.sql";
         RELEASE_ATTACHMENT_USES = "release_attachment_uses.sql";
         SNAPSHOT_LOAD = "snapshot_load.sql";
         SNAPSHOT_SAVE = "snapshot_save.sql";

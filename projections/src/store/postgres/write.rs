@@ -8,7 +8,6 @@ use sqlx::{Connection, PgConnection};
 
 use super::column::{column, numbers};
 use super::notify::{devices, ended_devices};
-use super::{sql, store_error};
 use super::{attachments, sql, store_error};
 use crate::commands::CommandRow;
 use crate::conversations::ConversationRow;
