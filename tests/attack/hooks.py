@@ -90,6 +90,14 @@ def map_body(context, body):
     return body
 
 
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Values are taken over from earlier answers, and not all of them can stand in a header."""
+    for name, value in list((case.headers or {}).items()):
+        if isinstance(value, str) and not value.isascii():
+            del case.headers[name]
+
+
 @schemathesis.check
 def refusals_of_what_is_right(ctx, response, case):
     """What is right by the document is refused for what the server knows, and for nothing else."""
