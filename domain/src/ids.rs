@@ -334,6 +334,9 @@ pub struct MessageId {
     pub ordinal: Ordinal,
 }
 
+/// The largest ordinal that an id names: what databases count with has 63 bits, and no conversation gets there.
+const MAX_ORDINAL: u64 = i64::MAX as u64;
+
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const MESSAGE_ID: &str = "a message id";
 
@@ -368,7 +371,9 @@ impl FromStr for MessageId {
         }
         let id = Self {
             conversation: conversation.parse().map_err(|_| malformed())?,
-            ordinal: Ordinal::new(ordinal).ok_or_else(malformed)?,
+            ordinal: Ordinal::new(ordinal)
+                .filter(|ordinal| ordinal.get() <= MAX_ORDINAL)
+                .ok_or_else(malformed)?,
         };
         if id.to_string() == text {
             Ok(id)
@@ -444,12 +449,17 @@ mod tests {
             format!("{id}ZZZZZZZZZZZZZZ").parse::<MessageId>().is_err(),
             "beyond 64 bits"
         );
+        assert!(format!("{id}7ZZZZZZZZZZZZ").parse::<MessageId>().is_ok());
+        assert!(
+            format!("{id}8000000000000").parse::<MessageId>().is_err(),
+            "beyond 63 bits"
+        );
         assert!("é".repeat(20).parse::<MessageId>().is_err());
     }
 
     proptest! {
         #[test]
-        fn message_ids_round_trip(bytes: [u8; 16], ordinal in 1..=u64::MAX) {
+        fn message_ids_round_trip(bytes: [u8; 16], ordinal in 1..=MAX_ORDINAL) {
             let id = MessageId {
                 conversation: ConversationId::from_bytes(bytes),
                 ordinal: Ordinal::new(ordinal).unwrap(),

@@ -74,7 +74,7 @@ value! {
 value! {
     /// A message: the id of its conversation, and its ordinal in base 32.
     MessageId, patterned(
-        "^[0-7][0-9A-HJKMNP-TV-Z]{25}(?:[1-9A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{0,11}|[1-9A-F][0-9A-HJKMNP-TV-Z]{12})$",
+        "^[0-7][0-9A-HJKMNP-TV-Z]{25}(?:[1-9A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{0,11}|[1-7][0-9A-HJKMNP-TV-Z]{12})$",
         "01JD3V2Q8Y6W4K9TZ0M5XB7CRA1"
     )
 }

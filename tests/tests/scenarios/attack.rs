@@ -55,7 +55,7 @@ async fn the_document_survives_an_attack() {
         .arg(format!("http://{}/openapi.json", server.address()))
         .env("ATTACK_TOKEN", server.folder.token("ann"))
         .env("ATTACK_SEED", seed.to_string())
-        // What was generated is kept nowhere, so that each run begins like the first one.
+        // Nothing of it is kept, so that each run begins like the first one.
         .env("HYPOTHESIS_STORAGE_DIRECTORY", server.folder.scratch())
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -331,6 +331,11 @@ fn messages(world: &World) -> Vec<Refusal> {
         (
             "editMessage",
             "404 message_not_found",
+            ann.put(&one(&format!("{group}FZZZZZZZZZZZZ"), ""), &edit),
+        ),
+        (
+            "editMessage",
+            "404 message_not_found",
             ann.put(&one(&nothing, ""), &edit),
         ),
         (
