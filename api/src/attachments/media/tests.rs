@@ -207,9 +207,10 @@ fn webm(track: u8, duration: Option<f64>) -> Vec<u8> {
         let size = [element(b"\xb0", &[2, 128]), element(b"\xba", &[1, 224])].concat();
         entry.extend(element(b"\xe0", &size));
     }
-    let head = element(b"\x42\x82", b"webm");
-    let mut bytes = element(b"\x1a\x45\xdf\xa3", &head);
+    // Its kind with the short length that all write, and room for what is told later.
+    let mut bytes = element(b"\x1a\x45\xdf\xa3", b"\x42\x82\x84webm");
     bytes.extend([b"\x18\x53\x80\x67", &UNKNOWN[..]].concat());
+    bytes.extend(element(b"\xec", &[0; 256]));
     bytes.extend(element(b"\x15\x49\xa9\x66", &info));
     bytes.extend(element(b"\x16\x54\xae\x6b", &element(b"\xae", &entry)));
     for (time, after) in [(0_u16, 20_i16), (2_000, 40)] {
