@@ -19,6 +19,7 @@ use self::attachments::Storage;
 use self::notifications::Notifications;
 use self::secret::{DatabaseUrl, MasterKey, TokenSecret, Unrepeated};
 use self::tokens::Tokens;
+use crate::wire::user_ids::UserIdFormat;
 
 pub mod access;
 pub mod attachments;
@@ -275,6 +276,15 @@ pub struct Serve {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MOST_SECONDS)
     )]
     pub edit_window: Option<u64>,
+    /// How user ids are written in answers and frames: as texts, or whole numbers as numbers, as clients of the
+    /// reference expect.
+    #[arg(
+        long,
+        env = "VERBATIM_USER_ID_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub user_id_format: UserIdFormat,
     /// What is logged: a filter such as `info` or `api=debug,info`.
     #[arg(
         long,

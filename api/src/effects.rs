@@ -24,6 +24,7 @@ use self::push::Push;
 use self::store::{EffectStore, StoreUnavailable, Way};
 use self::webhook::Webhook;
 use crate::app::{Health, now};
+use crate::attachments::links::Links;
 
 mod content;
 pub mod deliver;
@@ -71,6 +72,8 @@ pub struct Effects {
     pub store: Arc<dyn EffectStore>,
     /// Who is told.
     pub settings: Settings,
+    /// Signs the URLs of files.
+    pub links: Links,
     /// What this node is called.
     pub node: String,
     /// How it does.

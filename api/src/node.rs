@@ -190,7 +190,6 @@ pub struct Node {
     /// What goes out.
     notifying: TaskTracker,
     deployment: Deployment,
-    leases: Arc<dyn Leases>,
     is_cluster: bool,
     /// Cancelled when requests and sockets are to come to their end.
     stopping: CancellationToken,
@@ -263,7 +262,6 @@ impl Node {
             projecting,
             notifying: TaskTracker::new(),
             deployment: deployment.clone(),
-            leases,
             is_cluster: deployment.is_cluster(),
             stopping: CancellationToken::new(),
             stations,
@@ -360,7 +358,7 @@ impl Node {
         let mut stations = self.stations(&hub, attachments.as_ref());
         let push = edge.notifications.as_ref().and_then(|it| it.push.clone());
         if let Some(settings) = edge.notifications {
-            let troubles = self.notify(settings).await?;
+            let troubles = self.notify(settings, links.clone()).await?;
             stations.push(("notifications", Box::new(move || troubles.health())));
         }
         Ok(Arc::new(App {
@@ -393,7 +391,7 @@ impl Node {
     }
 
     /// Begins to tell members who are away. What is sent once this has returned is told.
-    async fn notify(&self, settings: Settings) -> anyhow::Result<Troubles> {
+    async fn notify(&self, settings: Settings, links: Links) -> anyhow::Result<Troubles> {
         let effects = Effects {
             log: Arc::clone(&self.log),
             codec: self.codec.clone(),
@@ -404,6 +402,7 @@ impl Node {
             roll_call: Arc::clone(&self.roll_call),
             store: notifying::open(&self.deployment, &self.folder).await?,
             settings,
+            links,
             node: self.folder.node_id()?.to_string(),
             troubles: Troubles::default(),
             wake: Default::default(),

@@ -48,7 +48,11 @@ pub fn endpoints() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(queries::messages::page))
         .routes(routes!(queries::messages::stats))
         // Bodies are counted while they come in, and large ones are what this is for.
-        .merge(OpenApiRouter::new().routes(routes!(attachments::upload)).layer(DefaultBodyLimit::disable()))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(attachments::upload))
+                .layer(DefaultBodyLimit::disable()),
+        )
         .routes(routes!(queries::attachments::fetch))
         .routes(routes!(queries::attachments::url))
         .routes(routes!(queries::users::list))

@@ -19,6 +19,7 @@ use crate::app::now;
 use crate::attachments::links::Links;
 
 pub mod attachment;
+pub mod user_ids;
 
 use attachment::Attachment;
 
@@ -63,6 +64,7 @@ pub struct Conversation {
     description: Option<String>,
     avatar: Option<String>,
     #[schema(value_type = Option<values::UserId>)]
+    #[serde(serialize_with = "crate::wire::user_ids::optional")]
     owner_id: Option<UserId>,
     last_message: Option<String>,
     last_message_at: Option<Time>,
@@ -85,6 +87,7 @@ pub struct Conversation {
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: UserId,
     #[schema(value_type = values::Role)]
     role: Role,
@@ -107,6 +110,7 @@ impl Conversation {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     id: UserId,
     name: Option<String>,
     avatar: Option<String>,
@@ -123,6 +127,7 @@ pub struct Message {
     #[schema(minimum = 1)]
     ordinal: u64,
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     from_user_id: UserId,
     content: Option<String>,
     #[serde(rename = "type")]
@@ -161,6 +166,7 @@ pub struct Answered {
     #[schema(value_type = values::MessageId)]
     id: MessageId,
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     from_user_id: UserId,
     content: Option<String>,
     #[serde(rename = "type")]
@@ -188,6 +194,7 @@ pub struct Reaction {
     pub message_id: MessageId,
     /// Whose it is.
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     pub user_id: UserId,
     /// What it is.
     #[schema(value_type = values::Emoji)]
@@ -198,6 +205,7 @@ pub struct Reaction {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Account {
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     id: UserId,
     name: Option<String>,
     avatar: Option<String>,

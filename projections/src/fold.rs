@@ -19,15 +19,15 @@ use crate::messages::{HiddenRow, MessageRow, ReactionKey, ReactionRow, VersionRo
 use crate::notify::{PushKey, PushRow};
 use crate::users::{SettingsKey, SettingsRow, StatusRow, UserRow};
 
-mod devices;
 mod attachments;
+mod devices;
 mod messages;
 
 #[cfg(test)]
 mod tests;
 
-use devices::Devices;
 use attachments::Attachments;
+use devices::Devices;
 use messages::Messages;
 
 /// Where and when something happened.

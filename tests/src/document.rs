@@ -226,6 +226,9 @@ fn closed(schemas: &Value) -> Value {
     let mut parts = BTreeSet::new();
     parts_of_others(schemas, false, &mut parts);
     let mut schemas = schemas.clone();
+    // With `--user-id-format number` some are numbers, and a node that is told so says that of itself.
+    let text = schemas["UserId"].take();
+    schemas["UserId"] = json!({"anyOf": [text, {"type": "integer"}]});
     for (name, schema) in schemas.as_object_mut().unwrap() {
         if schema["allOf"].is_array() {
             schema["unevaluatedProperties"] = json!(false);

@@ -29,6 +29,7 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<()> {
     let refused = || format!("{} cannot be listened on", options.listen);
     let socket = bind(&options.listen).await.with_context(refused)?;
     let deployment = &options.deployment;
+    options.user_id_format.establish();
     let (edge, signer) = edge::open(&options).await?;
     let node = Node::start(deployment).await?;
     let app = node.app(edge).await?;

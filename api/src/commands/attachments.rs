@@ -18,9 +18,9 @@ use eventstore::{Position, Stream};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
+use utoipa::{IntoParams, ToSchema};
 
 use super::asked::recorded;
 use super::{tag, trace};

@@ -183,7 +183,9 @@ async fn send(effects: &Effects, delivery: &Delivery) -> Result<Option<Sent>, St
         &effects.settings.webhook,
         &effects.settings.push,
     ) {
-        (Target::Webhook(_), Some(webhook), _) => Ok(Some(webhook.send(delivery, content).await)),
+        (Target::Webhook(_), Some(webhook), _) => {
+            Ok(Some(webhook.send(delivery, content, &effects.links).await))
+        }
         (Target::Push(user, subscription), _, Some(push)) => {
             let devices = effects
                 .read_model

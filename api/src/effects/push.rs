@@ -58,6 +58,7 @@ struct Notification<'a> {
     conversation_id: ConversationId,
     conversation_type: domain::conversation::Kind,
     conversation_name: Option<&'a str>,
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     sender_id: &'a UserId,
     sender_name: Option<&'a str>,
     message_type: domain::conversation::MessageKind,

@@ -22,7 +22,8 @@ use super::content::{Content, Place};
 use super::deliver::Sent;
 use super::store::Delivery;
 use crate::app::now;
-use crate::wire::{Message, Time, User};
+use crate::attachments::links::Links;
+use crate::wire::{Account, Message, Time};
 
 /// How long an attempt may take, and a connection among it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -120,8 +121,9 @@ struct Call<'a> {
 #[derive(Serialize)]
 struct Data {
     message: Message,
-    sender: User,
+    sender: Account,
     conversation: Place,
+    #[serde(serialize_with = "crate::wire::user_ids::several")]
     recipients: Vec<UserId>,
 }
 
@@ -150,7 +152,7 @@ impl Webhook {
         })
     }
 
-    pub(super) async fn send(&self, delivery: &Delivery, content: Content) -> Sent {
+    pub(super) async fn send(&self, delivery: &Delivery, content: Content, links: &Links) -> Sent {
         let sender = content.message.sender.clone();
         let call = Call {
             specversion: "1.0",
@@ -162,8 +164,8 @@ impl Webhook {
             tenant: delivery.tenant.as_str(),
             datacontenttype: "application/json",
             data: Data {
-                message: content.message.into(),
-                sender: User::of(sender, content.sender),
+                message: Message::from_view(content.message, links),
+                sender: Account::of(sender, content.sender, false),
                 conversation: content.conversation,
                 recipients: content.recipients,
             },

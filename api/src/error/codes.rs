@@ -29,7 +29,11 @@ pub const CODES: &[Code] = &[
         "malformed_idempotency_key",
         "`Idempotency-Key` is not a client id, or stands there twice",
     ),
-    (400, "malformed_form", "the form is no `multipart/form-data` that can be read"),
+    (
+        400,
+        "malformed_form",
+        "the form is no `multipart/form-data` that can be read",
+    ),
     (400, "malformed_frame", "on sockets: the frame cannot be read"),
     (400, "unknown_event", "on sockets: there is no such event"),
     (401, "token_missing", "there is no token"),
@@ -67,7 +71,11 @@ pub const CODES: &[Code] = &[
         "attachment_not_found",
         "the file does not exist, not for who asks, or not any more",
     ),
-    (404, "attachments_off", "the node was not told where to keep files"),
+    (
+        404,
+        "attachments_off",
+        "the node was not told where to keep files",
+    ),
     (404, "push_not_configured", "the node has no key for Web Push"),
     (404, "path_not_found", "there is nothing at this path"),
     (
@@ -121,11 +129,7 @@ pub const CODES: &[Code] = &[
         "too_many_reactions",
         "more different reactions of one user than a message takes",
     ),
-    (
-        422,
-        "attachment_not_found",
-        "there is no such upload of who asks",
-    ),
+    (422, "attachment_not_found", "there is no such upload of who asks"),
     (422, "attachment_too_old", "it was uploaded more than a day ago"),
     (422, "image_too_large", "the picture has too many pixels"),
     (422, "image_unreadable", "the picture cannot be decoded"),
@@ -155,7 +159,11 @@ pub const CODES: &[Code] = &[
     ),
     (503, "keys_unavailable", "the keys are away; nothing was recorded"),
     (503, "read_model_unavailable", "the read model is away; try again"),
-    (503, "blobs_unavailable", "where files are kept is away; try again"),
+    (
+        503,
+        "blobs_unavailable",
+        "where files are kept is away; try again",
+    ),
     (503, "search_unavailable", "the search index is away; try again"),
     (
         503,

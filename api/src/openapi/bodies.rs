@@ -1,7 +1,8 @@
 //! What is in a message beside its text, as the document describes it: the shapes of `domain::conversation::body`,
 //! which knows nothing of documents.
 
-use utoipa::ToSchema;
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::values;
 
@@ -39,13 +40,25 @@ pub struct Attachment {
 }
 
 /// A file to send: an upload by its id, or a link to somewhere else.
-#[derive(ToSchema)]
-#[schema(untagged)]
-#[allow(missing_docs, reason = "described where they are defined")]
-#[allow(dead_code, reason = "only described")]
-pub enum Attached {
-    Upload(Uploaded),
-    Link(Attachment),
+pub struct Attached;
+
+impl PartialSchema for Attached {
+    fn schema() -> RefOr<Schema> {
+        let reference = |name| RefOr::Ref(Ref::from_schema_name(name));
+        OneOfBuilder::new()
+            .item(reference(Uploaded::name()))
+            .item(reference(Attachment::name()))
+            .into()
+    }
+}
+
+impl ToSchema for Attached {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Uploaded::name().into(), Uploaded::schema()));
+        schemas.push((Attachment::name().into(), Attachment::schema()));
+        Uploaded::schemas(schemas);
+        Attachment::schemas(schemas);
+    }
 }
 
 /// One's own upload, not older than a day.

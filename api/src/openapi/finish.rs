@@ -7,6 +7,7 @@ use utoipa::openapi::OpenApi;
 
 use super::{rules, usual};
 use crate::error::codes::CODES;
+use crate::wire::user_ids;
 
 /// The document.
 #[must_use]
@@ -28,6 +29,11 @@ pub fn finish(gathered: &OpenApi) -> Value {
     let schemas = &mut document["components"]["schemas"];
     refer(schemas);
     rules::add(schemas);
+    if user_ids::are_numbers() {
+        let number = json!({"type": "integer", "minimum": 0, "maximum": user_ids::MOST});
+        let text = schemas["UserId"].take();
+        schemas["UserId"] = json!({"anyOf": [text, number]});
+    }
     require(&mut document);
     document
 }

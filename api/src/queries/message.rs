@@ -57,6 +57,7 @@ pub struct Version {
     version: u64,
     /// Who wrote it.
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: UserId,
 }
 
@@ -132,6 +133,7 @@ pub async fn history(
 pub struct Reacted {
     count: u64,
     #[schema(value_type = Vec<values::UserId>)]
+    #[serde(serialize_with = "crate::wire::user_ids::several")]
     user_ids: Vec<UserId>,
 }
 
@@ -184,6 +186,7 @@ pub async fn reactions(
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     #[schema(value_type = values::UserId)]
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: UserId,
     read_at: Time,
 }

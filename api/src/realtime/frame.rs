@@ -72,6 +72,7 @@ fn write(event: &str, id: Option<&Value>, data: impl Serialize) -> Utf8Bytes {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Connected<'a> {
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: &'a UserId,
     server_time: Time,
 }
@@ -156,6 +157,7 @@ struct MessageDeleted<'a> {
     conversation_id: ConversationId,
     message_id: MessageId,
     /// By whom.
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: &'a UserId,
     deleted_for_everyone: bool,
     deleted_at: Time,
@@ -177,6 +179,7 @@ pub(super) fn message_deleted(message: MessageId, by: &UserId, at: Timestamp) ->
 struct ReactionUpdated<'a> {
     conversation_id: ConversationId,
     message_id: MessageId,
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: &'a UserId,
     emoji: &'a str,
     /// `added` or `removed`.
@@ -206,6 +209,7 @@ pub(super) fn reaction_updated(
 #[serde(rename_all = "camelCase")]
 struct MessagesRead<'a> {
     conversation_id: ConversationId,
+    #[serde(serialize_with = "crate::wire::user_ids::one")]
     user_id: &'a UserId,
     message_id: MessageId,
     read_at: Time,

@@ -8,7 +8,7 @@ use domain::UserId;
 use serde::{Serialize, Serializer};
 
 /// The greatest whole number that every JSON client reads exactly: 2^53 - 1.
-const MOST: u64 = (1 << 53) - 1;
+pub(crate) const MOST: u64 = (1 << 53) - 1;
 
 /// What one process writes, everywhere: serde has nowhere to carry it along. Set before anything is served.
 static AS_NUMBERS: AtomicBool = AtomicBool::new(false);
@@ -30,13 +30,18 @@ impl UserIdFormat {
     }
 }
 
+/// Whether numbers are written as such.
+pub(crate) fn are_numbers() -> bool {
+    AS_NUMBERS.load(Ordering::Relaxed)
+}
+
 /// A user id as it is written.
 pub(crate) struct Written<'a>(pub(crate) &'a UserId);
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = self.0.as_str();
-        match number(text).filter(|_| AS_NUMBERS.load(Ordering::Relaxed)) {
+        match number(text).filter(|_| are_numbers()) {
             Some(number) => serializer.serialize_u64(number),
             None => serializer.serialize_str(text),
         }
@@ -45,7 +50,7 @@ impl Serialize for Written<'_> {
 
 /// The number that an id is, when that number is written like the id and in no other way.
 fn number(text: &str) -> Option<u64> {
-    let number = text.parse().ok().filter(|number| *number <= MOST)?;
+    let number: u64 = text.parse().ok().filter(|number| *number <= MOST)?;
     (number.to_string() == text).then_some(number)
 }
 

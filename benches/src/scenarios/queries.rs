@@ -2,6 +2,7 @@
 //! has read a message. There are a million messages in ten thousand conversations, and the user is in a thousand of
 //! them.
 
+use anyhow::Context;
 use domain::{ConversationId, MessageId, Ordinal};
 
 use super::{Run, reads};
@@ -85,6 +86,6 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
 fn message(room: &Room, ordinal: usize) -> anyhow::Result<MessageId> {
     Ok(MessageId {
         conversation: room.id.parse::<ConversationId>()?,
-        ordinal: Ordinal::new(ordinal as u64)?,
+        ordinal: Ordinal::new(ordinal as u64).context("an ordinal")?,
     })
 }

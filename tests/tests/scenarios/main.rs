@@ -34,6 +34,7 @@ mod kills;
 mod large;
 mod messages;
 mod notifications;
+mod numbered_users;
 mod ordering;
 mod own_writes;
 mod permissions;
