@@ -152,7 +152,7 @@ impl Operation {
             .split(';')
             .next()
             .unwrap_or_default();
-        assert_eq!(found, media_type, "{name}");
+        assert!(media_type == "*/*" || found == media_type, "{name} is {found}");
         let is_packed = !answer.header("content-encoding").is_empty();
         if is_head || is_packed || !media_type.ends_with("json") {
             assert!(!is_head || answer.body.is_empty(), "{name} has a body");

@@ -37,7 +37,6 @@ const OF_COMMANDS: &[&str] = &[
     "503 stream_undecodable",
 ];
 const OF_BODIES: &[&str] = &[
-    "400 malformed_json",
     "400 unreadable_body",
     "408 request_timeout",
     "413 body_too_large",
@@ -66,6 +65,12 @@ pub fn complete(method: &str, operation: &mut Value) {
     }
     if operation.get("requestBody").is_some() {
         take(OF_BODIES);
+    }
+    if operation["requestBody"]["content"]
+        .get("application/json")
+        .is_some()
+    {
+        take(&["400 malformed_json"]);
     }
     let mut headers = vec!["XRequestId"];
     if !is_open {

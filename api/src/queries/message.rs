@@ -228,7 +228,9 @@ const RECEIPTS: u32 = 100;
     get, path = "/conversations/messages/{id}/read-receipts/stats", operation_id = "countReceipts", tag = "Interactions",
     params(MessagePath, ReceiptsQuery),
     responses((status = 200, description = "The receipts", body = ReceiptStats)),
-    extensions(("x-refusals" = json!(["404 message_not_found"])))
+    extensions(("x-refusals" = json!([
+        "400 invalid_cursor", "404 message_not_found", "422 validation_failed"
+    ])))
 )]
 pub async fn receipts(
     State(app): State<Arc<App>>,

@@ -5,9 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use tests::bucket::Bucket;
 use tests::client::Call;
+use tests::deployment::is_cluster;
+use tests::device::Device;
 use tests::document::{self, Operation};
-use tests::{Client, Folder, TestServer, token};
+use tests::{Client, Folder, Process, TestServer, token};
 
 mod refused;
 mod tables;
@@ -19,13 +22,15 @@ use tables::right;
 const NOWHERE: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// What only happens to a server that is ill, slow or limited, and where that is tried instead.
-const ELSEWHERE: [(u16, &str, &str); 13] = [
+const ELSEWHERE: [(u16, &str, &str); 19] = [
     (
         400,
         "unreadable_body",
         "the tests of `api::extract` and `api::server`",
     ),
     (403, "edit_window_over", "below, with a window"),
+    (403, "link_expired", "`attachments::fetching`"),
+    (404, "attachments_off", "`attachments::uploading`"),
     (
         408,
         "request_timeout",
@@ -41,18 +46,35 @@ const ELSEWHERE: [(u16, &str, &str); 13] = [
         "rate_limited",
         "`edge::who_asks_too_much_is_told_when_to_come_back`",
     ),
+    (422, "attachment_too_old", "`attachments::removing`"),
+    (422, "image_too_large", "`attachments::uploading`"),
     (500, "internal", "nowhere: there is no way to it that is known"),
     (503, "overloaded", "the tests of the executor"),
     (503, "log_unavailable", "`cluster::links`"),
     (503, "keys_unavailable", "`cluster::database`"),
     (503, "read_model_unavailable", "`cluster::database`"),
+    (
+        503,
+        "blobs_unavailable",
+        "the contract of `api::attachments::blobs`",
+    ),
     (503, "search_unavailable", "the tests of `search-indexer`"),
     (503, "position_not_reached", "`cluster::database`"),
     (503, "stream_undecodable", "`cluster::upgrade`"),
 ];
 
+/// What only one operation is refused with elsewhere.
+const OF_UPLOADS: [(u16, &str); 2] = [
+    // More than 100 MiB: `attachments::uploading`.
+    (413, "body_too_large"),
+    // A repeat of one that was erased since.
+    (404, "attachment_not_found"),
+];
+
 /// What there is to ask about.
 struct World {
+    /// Has the scope `service`.
+    backend: Client,
     ann: Client,
     /// MODERATOR of the group.
     bob: Client,
@@ -68,6 +90,35 @@ struct World {
     theirs: String,
     /// Of ann, in the direct conversation.
     direct_text: String,
+    /// Of ann, and where it is fetched.
+    attachment: String,
+    link: String,
+}
+
+/// A server that has all there is.
+async fn server_with_everything() -> (TestServer, Option<Bucket>) {
+    let bucket = if is_cluster() {
+        Some(Bucket::start().await)
+    } else {
+        None
+    };
+    let printed = Process::spawn(["vapid-key"]).wait().await.succeeded().stdout;
+    let key = printed
+        .lines()
+        .find(|line| line.starts_with("private key"))
+        .unwrap();
+    let mut folder = Folder::new().await;
+    folder.variables = bucket.as_ref().map_or_else(Vec::new, Bucket::variables);
+    folder.variables.extend([
+        ("VERBATIM_VAPID_KEY", key.rsplit(' ').next().unwrap().to_owned()),
+        ("VERBATIM_VAPID_SUBJECT", "mailto:ops@example.com".to_owned()),
+    ]);
+    (TestServer::start_on(folder).await, bucket)
+}
+
+fn backend(server: &TestServer) -> Client {
+    let claims = token::with(token::claims("backend"), "scope", "service".into());
+    server.with_token(&token::sign(&claims, &server.folder.secret()))
 }
 
 impl World {
@@ -95,7 +146,19 @@ impl World {
         let theirs = bob.say(&group, "potatoes").await.id;
         let direct_text = ann.say(&direct, "between us").await.id;
         ann.read(&group, None).await;
+        let uploaded: Value = ann
+            .call("POST", "/attachments")
+            .header("content-type", "text/plain")
+            .text("four beds")
+            .send()
+            .await
+            .expect(201)
+            .json();
+        let of_uploaded = |name: &str| uploaded[name].as_str().unwrap().to_owned();
         Self {
+            backend: backend(server),
+            attachment: of_uploaded("id"),
+            link: of_uploaded("fileUrl"),
             ann,
             bob,
             cat,
@@ -106,6 +169,17 @@ impl World {
             file,
             theirs,
             direct_text,
+        }
+    }
+}
+
+impl World {
+    /// Who asks for an operation that is right.
+    fn asker(&self, operation: &str) -> &Client {
+        if operation == "updateUser" {
+            &self.backend
+        } else {
+            &self.ann
         }
     }
 }
@@ -155,15 +229,21 @@ impl Seen {
 
 #[tokio::test]
 async fn every_endpoint_answers_and_refuses_as_the_document_says() {
-    let server = TestServer::start().await;
+    let (server, _bucket) = server_with_everything().await;
+    for (user, status) in [("blocked", "BLOCKED"), ("idle", "INACTIVE")] {
+        let path = format!("/users/{user}");
+        let call = backend(&server).put(&path, &json!({"status": status}));
+        call.send().await.expect(200);
+    }
     let mut seen = Seen::default();
     for operation in document::all() {
         let world = World::new(&server).await;
         let request = right(&operation.id, &world);
         unauthorized(&mut seen, &server, operation, &request).await;
-        unreadable(&mut seen, &world.ann, operation, &request).await;
+        let asker = world.asker(&operation.id);
+        unreadable(&mut seen, asker, operation, &request).await;
         if operation.id != "openSocket" {
-            let answer = request.of(&world.ann, operation).send().await;
+            let answer = request.of(asker, operation).send().await;
             assert!(
                 (200..300).contains(&answer.status),
                 "{}: {}",
@@ -179,12 +259,14 @@ async fn every_endpoint_answers_and_refuses_as_the_document_says() {
     crowded(&mut seen, &world).await;
     limits(&mut seen, &world).await;
     keys(&mut seen, &server).await;
+    without_push(&mut seen).await;
     for operation in document::all() {
         let seen = seen.0.remove(operation.id.as_str()).unwrap_or_default();
         let elsewhere = |code: &(u16, String)| {
             ELSEWHERE
                 .iter()
                 .any(|(status, name, _)| (*status, *name) == (code.0, code.1.as_str()))
+                || (operation.id == "uploadAttachment" && OF_UPLOADS.contains(&(code.0, code.1.as_str())))
         };
         let told: BTreeSet<_> = operation
             .codes()
@@ -216,6 +298,8 @@ async fn unauthorized(
             "token_expired",
             server.with_token(&token::sign(&late, &server.folder.secret())),
         ),
+        ("user_blocked", server.client("blocked")),
+        ("user_inactive", server.client("idle")),
     ] {
         if told.contains(&(401, code.to_owned())) {
             let call = request.of(&client, operation);
@@ -282,19 +366,31 @@ async fn crowded(seen: &mut Seen, world: &World) {
         react(number).send().await.expect(200);
     }
     seen.refused("react", "422 too_many_reactions", react(20)).await;
+    let device = |number: u32| {
+        let endpoint = format!("https://push.example.org/{number}");
+        let device = Device::draw().subscription(&endpoint);
+        world.cat.post("/users/me/push-subscriptions", &device)
+    };
+    for number in 0..20 {
+        device(number).send().await.expect(201);
+    }
+    seen.refused("subscribe", "422 too_many_subscriptions", device(20))
+        .await;
 }
 
 /// A body that is too large: it may be cut off before its answer is read, and is then sent again.
 async fn limits(seen: &mut Seen, world: &World) {
     for operation in document::all() {
-        if !operation.codes().contains(&(413, "body_too_large".to_owned())) {
+        let has_limit = operation.codes().contains(&(413, "body_too_large".to_owned()));
+        if !has_limit || operation.id == "uploadAttachment" {
             continue;
         }
         let request = right(&operation.id, world);
-        let large = vec![b' '; 300 * 1024];
+        let names_many = ["createGroup", "addMembers"].contains(&operation.id.as_str());
+        let large = vec![b' '; if names_many { 2_100 } else { 300 } * 1024];
         let answer = tests::eventually("an answer to a body that is too large", || async {
             let call = world
-                .ann
+                .asker(&operation.id)
                 .call(&operation.method, &request.path)
                 .body(large.clone());
             call.try_send().await.map_err(|error| error.to_string())
@@ -303,6 +399,19 @@ async fn limits(seen: &mut Seen, world: &World) {
         assert_eq!(answer.expect(413).problem()["code"], "body_too_large");
         let code = (413, "body_too_large".to_owned());
         seen.0.entry(&operation.id).or_default().insert(code);
+    }
+}
+
+/// A server that has no key for Web Push.
+async fn without_push(seen: &mut Seen) {
+    let server = TestServer::start().await;
+    let ann = server.client("ann");
+    let device = Device::draw().subscription("https://push.example.org/one");
+    for (operation, call) in [
+        ("getPushKey", ann.get("/push/public-key")),
+        ("subscribe", ann.post("/users/me/push-subscriptions", &device)),
+    ] {
+        seen.refused(operation, "404 push_not_configured", call).await;
     }
 }
 
@@ -318,7 +427,11 @@ async fn keys(seen: &mut Seen, server: &TestServer) {
         let world = World::new(server).await;
         let first = right(&operation.id, &world);
         let other = tables::other(&operation.id, &world);
-        let keyed = |request: &Request| request.of(&world.ann, operation).header("idempotency-key", "key");
+        let keyed = |request: &Request| {
+            request
+                .of(world.asker(&operation.id), operation)
+                .header("idempotency-key", "key")
+        };
         let answer = keyed(&first).send().await;
         assert!((200..300).contains(&answer.status), "{}", answer.text());
         // What one does not see any more is not there, however often it is asked to go.

@@ -15,6 +15,8 @@ pub(super) fn refusals(world: &World) -> Vec<Refusal> {
         members(world),
         messages(world),
         interactions(world),
+        files(world),
+        users(world),
     ]
     .into_iter()
     .flatten()
@@ -29,7 +31,7 @@ fn conversations(world: &World) -> Vec<Refusal> {
         direct,
         ..
     } = world;
-    let crowd: Vec<_> = (0..1_001).map(|number| format!("m{number}")).collect();
+    let crowd: Vec<_> = (0..10_001).map(|number| format!("m{number}")).collect();
     let at = |id: &str, rest: &str| format!("/conversations/{id}{rest}");
     let past = json!({"mutedUntil": "2001-01-01T00:00:00Z"});
     let mut all: Vec<Refusal> = vec![
@@ -127,7 +129,7 @@ fn members(world: &World) -> Vec<Refusal> {
         direct,
         ..
     } = world;
-    let crowd: Vec<_> = (0..1_001).map(|number| format!("m{number}")).collect();
+    let crowd: Vec<_> = (0..10_001).map(|number| format!("m{number}")).collect();
     let at = |id: &str, rest: &str| format!("/conversations/{id}/members{rest}");
     let (dan, role) = (json!({"memberIds": ["dan"]}), json!({"role": "MEMBER"}));
     vec![
@@ -314,6 +316,13 @@ fn messages(world: &World) -> Vec<Refusal> {
         ("sendMessage", "422 message_not_found", send(&elsewhere)),
         (
             "sendMessage",
+            "422 attachment_not_found",
+            send(
+                &json!({"conversationId": group, "type": "FILE", "attachments": [{"attachmentId": NOWHERE}]}),
+            ),
+        ),
+        (
+            "sendMessage",
             "422 validation_failed",
             send(&json!({"conversationId": group, "type": "IMAGE"})),
         ),
@@ -411,6 +420,16 @@ fn interactions(world: &World) -> Vec<Refusal> {
             ann.get(&one(&nothing, "/read-receipts/stats")),
         ),
         (
+            "countReceipts",
+            "400 invalid_cursor",
+            ann.get(&one(text, "/read-receipts/stats?cursor=%21")),
+        ),
+        (
+            "countReceipts",
+            "422 validation_failed",
+            ann.get(&one(text, "/read-receipts/stats?limit=0")),
+        ),
+        (
             "markRead",
             "404 conversation_not_found",
             mark("read", NOWHERE, &nothing),
@@ -425,6 +444,86 @@ fn interactions(world: &World) -> Vec<Refusal> {
             "markUnread",
             "422 message_not_found",
             mark("unread", group, &nothing),
+        ),
+    ]
+}
+
+fn files(world: &World) -> Vec<Refusal> {
+    let World { ann, link, .. } = world;
+    let upload = |kind: &str| ann.call("POST", "/attachments").header("content-type", kind);
+    let broken = b"\x89PNG\r\n\x1a\n and no picture".to_vec();
+    let another = link.replace("signature=", "signature=A");
+    vec![
+        (
+            "uploadAttachment",
+            "400 malformed_form",
+            upload("multipart/form-data").text("no form"),
+        ),
+        (
+            "uploadAttachment",
+            "415 unsupported_media_type",
+            upload("text/plain").header("content-encoding", "gzip").text("x"),
+        ),
+        (
+            "uploadAttachment",
+            "422 validation_failed",
+            upload("text/plain").text(""),
+        ),
+        (
+            "uploadAttachment",
+            "422 image_unreadable",
+            ann.call("POST", "/attachments").body(broken),
+        ),
+        ("fetchAttachment", "403 link_invalid", ann.get(&another)),
+        (
+            "fetchAttachment",
+            "404 attachment_not_found",
+            ann.get("/attachments/nonsense?expires=1&signature=x"),
+        ),
+        (
+            "fetchAttachment",
+            "416 range_not_satisfiable",
+            ann.get(link).header("range", "bytes=1000000-"),
+        ),
+        (
+            "getAttachmentUrl",
+            "404 attachment_not_found",
+            ann.get(&format!("/attachments/{NOWHERE}/url")),
+        ),
+    ]
+}
+
+fn users(world: &World) -> Vec<Refusal> {
+    let World { ann, backend, .. } = world;
+    let subscriptions = "/users/me/push-subscriptions";
+    vec![
+        (
+            "updateMe",
+            "422 validation_failed",
+            ann.put("/users/me", &json!({"name": ""})),
+        ),
+        (
+            "updateUser",
+            "403 forbidden",
+            ann.put("/users/bob", &json!({"name": "x"})),
+        ),
+        (
+            "updateUser",
+            "422 validation_failed",
+            backend.put("/users/bob", &json!({"status": "GONE"})),
+        ),
+        (
+            "subscribe",
+            "422 validation_failed",
+            ann.post(
+                subscriptions,
+                &json!({"endpoint": "https://push.example.org/", "keys": {}}),
+            ),
+        ),
+        (
+            "unsubscribe",
+            "404 path_not_found",
+            ann.delete(&format!("{subscriptions}/nonsense")),
         ),
     ]
 }

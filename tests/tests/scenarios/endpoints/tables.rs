@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use tests::client::encode;
+use tests::device::Device;
 
-use super::{Request, World};
+use super::{NOWHERE, Request, World};
 
 /// A request that the operation carries out.
 pub(super) fn right(operation: &str, world: &World) -> Request {
@@ -68,6 +69,21 @@ pub(super) fn right(operation: &str, world: &World) -> Request {
             let body = json!({"conversationId": group, "messageId": theirs});
             ("/conversations/messages/unread".to_owned(), body)
         }
+        "uploadAttachment" => ("/attachments?fileName=plan.txt".to_owned(), json!({"beds": 4})),
+        "fetchAttachment" => (world.link.clone(), none),
+        "getAttachmentUrl" => (format!("/attachments/{}/url", world.attachment), none),
+        "updateMe" => ("/users/me".to_owned(), json!({"name": "Annie", "avatar": null})),
+        "updateUser" => (
+            "/users/dan".to_owned(),
+            json!({"name": "Dan", "status": "ACTIVE"}),
+        ),
+        "getPushKey" => ("/push/public-key".to_owned(), none),
+        "listSubscriptions" => ("/users/me/push-subscriptions".to_owned(), none),
+        "subscribe" => {
+            let device = Device::draw().subscription("https://push.example.org/one");
+            ("/users/me/push-subscriptions".to_owned(), device)
+        }
+        "unsubscribe" => (format!("/users/me/push-subscriptions/{NOWHERE}"), none),
         "listUsers" => ("/users?ids=ann,bob".to_owned(), none),
         "openSocket" => ("/ws".to_owned(), none),
         "getHealth" => ("/health".to_owned(), none),
@@ -91,6 +107,8 @@ pub(super) fn other(operation: &str, world: &World) -> Request {
         "muteConversation" => request.body = json!({}),
         "addMembers" => request.body["memberIds"] = json!(["eve"]),
         "sendMessage" => request.body["content"] = "Goodbye!".into(),
+        "uploadAttachment" => request.body["beds"] = 5.into(),
+        "subscribe" => request.body["endpoint"] = "https://push.example.org/other".into(),
         "react" => request.body["emoji"] = "❤️".into(),
         "markRead" => request.body["messageId"] = world.theirs.as_str().into(),
         "deleteMessage" => request.path = format!("/conversations/messages/{}", world.theirs),
