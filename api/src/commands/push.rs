@@ -75,7 +75,7 @@ pub struct PublicKey {
     responses((status = 200, description = "The key", body = PublicKey)),
     extensions(("x-refusals" = json!(["404 push_not_configured"])))
 )]
-pub async fn public_key(State(app): State<Arc<App>>, _: Identity) -> Result<axum::Json<PublicKey>, ApiError> {
+pub async fn public_key(State(app): State<Arc<App>>, _: Reader) -> Result<axum::Json<PublicKey>, ApiError> {
     Ok(axum::Json(PublicKey {
         public_key: offered(&app)?.public_key(),
     }))

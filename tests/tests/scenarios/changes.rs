@@ -309,7 +309,8 @@ async fn receipts_say_who_has_read_and_since_when() {
     let stats = get(&ann, &receipts).await;
     assert_eq!(
         stats,
-        json!({"totalMembers": 3, "readCount": 0, "unreadCount": 3, "readBy": []})
+        json!({"totalMembers": 3, "readCount": 0, "unreadCount": 3, "readBy": [],
+            "pagination": {"limit": 100, "hasMore": false, "nextCursor": null}})
     );
     bob.read(&group, Some(&sent.id)).await;
     cid.say(&group, "hi").await;
@@ -326,6 +327,16 @@ async fn receipts_say_who_has_read_and_since_when() {
         .collect();
     assert_eq!(readers, ["bob", "cid"]);
     assert!(stats["readBy"][0]["readAt"].is_string());
+    // One reader a page.
+    let first = get(&ann, &format!("{receipts}?limit=1")).await;
+    let next = first["pagination"]["nextCursor"].as_str().unwrap();
+    let second = get(&ann, &format!("{receipts}?limit=1&cursor={next}")).await;
+    assert_eq!(
+        (&first["readBy"][0], &second["readBy"][0]),
+        (&stats["readBy"][0], &stats["readBy"][1])
+    );
+    assert_eq!(second["pagination"]["hasMore"], false);
+    assert_eq!(second["readCount"], 2);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use tables::right;
 const NOWHERE: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// What only happens to a server that is ill, slow or limited, and where that is tried instead.
-const ELSEWHERE: [(u16, &str, &str); 19] = [
+const ELSEWHERE: [(u16, &str, &str); 18] = [
     (
         400,
         "unreadable_body",

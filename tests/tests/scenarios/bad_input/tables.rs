@@ -119,7 +119,7 @@ pub(super) fn bodies(chat: &str) -> Vec<Body> {
         json!({"name": "x", "memberIds": [long(129)]}),
         &[400, 422],
     );
-    let crowd: Vec<_> = (0..1_001).map(|number| format!("m{number}")).collect();
+    let crowd: Vec<_> = (0..10_001).map(|number| format!("m{number}")).collect();
     add(
         "too many members",
         GROUP,
