@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::conversation::Event as Happened;
-use domain::user::{Command, Profile, User};
+use domain::user::{self, Command, Profile, User};
 use domain::{ConversationId, TenantId, Timestamp, UserId};
 use eventstore::envelope::Trace;
-use eventstore::execute::{Conversations, Executor, Outcome, ReadMarks, Request};
+use eventstore::execute::{Conversations, ExecuteError, Executor, Outcome, ReadMarks, Request};
 use eventstore::signals::{Signal, Signals};
 use eventstore::{Codec, EventLog, Progress, Stream};
 use moka::sync::Cache;
@@ -168,20 +168,31 @@ impl App {
             return;
         }
         self.profiles.0.insert(key.clone(), profile.clone());
-        let app = Arc::clone(self);
+        let (app, identity) = (Arc::clone(self), identity.clone());
         tokio::spawn(async move {
-            let request = Request {
-                command: Command::UpdateProfile(profile),
-                actor: Some(key.1.clone()),
-                tag: None,
-                trace: Trace::default(),
-            };
-            let stream = Stream::User(key.0.clone(), key.1.clone());
-            if let Err(error) = app.users.execute(&stream, request).await {
+            if let Err(error) = app.met(&identity).await {
                 tracing::warn!(%error, "a profile was not recorded");
                 app.profiles.0.invalidate(&key);
             }
         });
+    }
+
+    /// The same, and once this has returned it is done.
+    ///
+    /// # Errors
+    /// Those of any command.
+    pub async fn met(&self, identity: &Identity) -> Result<(), ExecuteError<user::Error>> {
+        let Some(profile) = identity.profile.clone() else {
+            return Ok(());
+        };
+        let request = Request {
+            command: Command::UpdateProfile(profile),
+            actor: Some(identity.user.clone()),
+            tag: None,
+            trace: Trace::default(),
+        };
+        let stream = Stream::User(identity.tenant.clone(), identity.user.clone());
+        self.users.execute(&stream, request).await.map(drop)
     }
 }
 

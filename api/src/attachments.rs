@@ -38,7 +38,7 @@ pub struct Attachments {
     pub kept: Duration,
     /// How many uploads may be on their way.
     pub slots: Arc<Slots>,
-    measuring: Semaphore,
+    measuring: Arc<Semaphore>,
 }
 
 impl Attachments {
@@ -50,19 +50,21 @@ impl Attachments {
             spool,
             kept,
             slots: Arc::default(),
-            measuring: Semaphore::new(MEASURED_AT_ONCE),
+            measuring: Arc::new(Semaphore::new(MEASURED_AT_ONCE)),
         }
     }
 
-    /// What a file is, by its bytes. Few are looked into at once.
+    /// What a file is, by its bytes. Few are looked into at once, also of those whose clients have gone meanwhile.
     ///
     /// # Errors
     /// 422 for a picture that cannot be decoded within the limits.
-    pub async fn examine(&self, file: &spool::Spooled) -> Result<media::Found, ApiError> {
-        let _permit = self.measuring.acquire().await;
-        let path = file.path().to_owned();
-        let examined = tokio::task::spawn_blocking(move || media::examine(&path)).await;
-        match examined {
+    pub async fn examine(&self, file: spool::Spooled) -> Result<(spool::Spooled, media::Found), ApiError> {
+        let permit = Arc::clone(&self.measuring).acquire_owned().await;
+        let examined = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            media::examine(file.path()).map(|found| (file, found))
+        });
+        match examined.await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(media::MediaError::Io(error))) => {
                 tracing::error!(%error, "an upload cannot be read back");

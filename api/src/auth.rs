@@ -201,7 +201,10 @@ impl FromRequestParts<Arc<App>> for Identity {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let checked = app.authenticator.check_headers(&parts.headers).await;
-        let checked = checked.and_then(|identity| app.standing.admit(identity));
+        let checked = match checked {
+            Ok(identity) => app.standing.admit(identity).await,
+            Err(error) => Err(error),
+        };
         let identity = checked.map_err(|error| app.limits.failure(app.limits.address(parts), error))?;
         let (standing, admitted) = app.limits.request(&identity, &parts.method);
         if let Some(standing) = standing {

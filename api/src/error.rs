@@ -64,6 +64,10 @@ fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Re
 impl ApiError {
     /// The code of a request that has no token at all.
     pub const TOKEN_MISSING: &'static str = "token_missing";
+    /// The code of a request of a user who is kept out.
+    pub const USER_BLOCKED: &'static str = "user_blocked";
+    /// The code of a request of a user whose account is not in use.
+    pub const USER_INACTIVE: &'static str = "user_inactive";
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         debug_assert!(

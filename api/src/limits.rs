@@ -207,8 +207,13 @@ impl Limits {
         let (Some(buckets), Some(address)) = (&self.failures, address) else {
             return error;
         };
-        // Having no token costs nothing to find out.
-        if error.code() == ApiError::TOKEN_MISSING {
+        // Having no token costs nothing to find out, and who is kept out had a good one.
+        let is_harmless = [
+            ApiError::TOKEN_MISSING,
+            ApiError::USER_BLOCKED,
+            ApiError::USER_INACTIVE,
+        ];
+        if is_harmless.contains(&error.code()) {
             return error;
         }
         match buckets.take(&network(address)) {

@@ -347,8 +347,15 @@ impl Node {
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
             ])?
             .install_recorder()?;
-        let standing =
-            Standing::load(self.read_model.clone(), projected, self.log.shards(), hub.clone()).await?;
+        let ends = self.ends().await?;
+        let standing = Standing::load(
+            self.read_model.clone(),
+            projected,
+            Arc::clone(&self.users),
+            ends.clone(),
+            hub.clone(),
+        )
+        .await?;
         tokio::spawn(standing.clone().keep_up(self.stations.child_token()));
         if let Some((jwks, every)) = edge.jwks {
             tokio::spawn(jwks.keep_fresh(every, self.stopping.clone()));
@@ -368,7 +375,7 @@ impl Node {
             users: Arc::clone(&self.users),
             reads: ReadMarks::new(Arc::clone(&self.conversations)),
             read_model: self.read_model.clone(),
-            consistency: Consistency::new(&self.projector, self.ends().await?),
+            consistency: Consistency::new(&self.projector, ends),
             search: self.search.clone(),
             stations,
             hub,

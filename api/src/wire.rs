@@ -137,7 +137,7 @@ pub struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     attachments: Option<Vec<Attachment>>,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "card")]
     #[schema(value_type = bodies::Cards)]
     card: Option<Card>,
     #[schema(value_type = Option<values::MessageId>)]
@@ -157,6 +157,21 @@ pub struct Message {
     deleted_for_everyone: bool,
     created_at: Time,
     updated_at: Time,
+}
+
+/// A sticker, a place or a contact, whose user is written as users are.
+fn card<S: Serializer>(card: &Option<Card>, serializer: S) -> Result<S::Ok, S::Error> {
+    let user = match card {
+        Some(Card::Contact(contact)) if user_ids::are_numbers() => contact.user_id.as_ref(),
+        _ => None,
+    };
+    let Some(user) = user else {
+        return card.serialize(serializer);
+    };
+    let mut written = serde_json::to_value(card).map_err(serde::ser::Error::custom)?;
+    let user = serde_json::to_value(user_ids::Written(user)).map_err(serde::ser::Error::custom)?;
+    written["contact"]["userId"] = user;
+    written.serialize(serializer)
 }
 
 /// A message that another one answers: no more of it than a preview.

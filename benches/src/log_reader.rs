@@ -94,10 +94,11 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 /// When it cannot be opened.
 pub(crate) async fn open(place: &Place) -> anyhow::Result<(Arc<dyn EventLog>, Codec)> {
     Ok(match place {
-        Place::Folder(folder) => (
-            Arc::new(EmbeddedLog::open(&folder.join("log.db")).await?),
-            Codec::new(Arc::new(SqliteKeys::open(&folder.join("keys.db")).await?)),
-        ),
+        Place::Folder(folder) => {
+            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(&folder.join("log.db")).await?);
+            let keys = SqliteKeys::open(&folder.join("keys.db")).await?;
+            (Arc::clone(&log), Codec::new(Arc::new(keys)).over(log))
+        }
         Place::Servers {
             nats,
             database,
@@ -105,10 +106,8 @@ pub(crate) async fn open(place: &Place) -> anyhow::Result<(Arc<dyn EventLog>, Co
         } => {
             let config = JetStreamConfig::new(async_nats::connect(nats).await?, namespace);
             let keys = PostgresKeys::open(database, namespace, &MASTER_KEY, KEY_READERS).await?;
-            (
-                Arc::new(JetStreamLog::open(config).await?),
-                Codec::new(Arc::new(keys)),
-            )
+            let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(config).await?);
+            (Arc::clone(&log), Codec::new(Arc::new(keys)).over(log))
         }
     })
 }

@@ -1,5 +1,5 @@
-//! A user: what the identity provider says a person is called, and how the user keeps the own conversations.
-//! The latter is nobody else's matter, so it contends with nobody, and no one else ever sees it.
+//! A user: what a person is called, whether the person is let in, where the person is notified and what files the
+//! person uploaded, and how the own conversations are kept. The last is nobody else's matter, so it contends with nobody, and no one else ever sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -248,17 +248,23 @@ impl Aggregate for User {
             Event::Unarchived(conversation) => drop(state.archived.remove(conversation)),
             Event::Muted { conversation, until } => drop(state.muted.insert(*conversation, *until)),
             Event::Unmuted(conversation) => drop(state.muted.remove(conversation)),
-            // They are many, and no rule asks for them.
             Event::PushSubscribed {
                 subscription, target, ..
             } => drop(state.subscriptions.insert(*subscription, target.clone())),
             Event::PushUnsubscribed(subscription) => drop(state.subscriptions.remove(subscription)),
+            // They are many, and no rule asks for them.
             Event::Hidden(_) | Event::AttachmentUploaded(_) | Event::AttachmentRemoved(_) => {}
         }
     }
 }
 
 impl User {
+    /// Whether the user is let in.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
     fn change(
         &self,
         user: &UserId,

@@ -347,7 +347,7 @@ fn parse(record: &Record) -> Result<WireCommit<'_>, DecodeError> {
     if kinds.into_iter().filter(|is| *is).count() != 1 {
         return Err(undecodable(
             record,
-            "a commit without events, or with two kinds of them",
+            "a commit must have exactly one of events, part and parts",
         ));
     }
     Ok(commit)

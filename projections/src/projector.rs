@@ -301,7 +301,7 @@ impl From<FeedError> for Interruption {
         match error {
             FeedError::Read(error) => error.into(),
             FeedError::Decode(DecodeError::Keys(error)) => Self::Transient(error.to_string()),
-            FeedError::Decode(DecodeError::Parts(error)) => Self::Transient(error.to_string()),
+            FeedError::Decode(DecodeError::Parts(error)) => error.into(),
             FeedError::Decode(error) => Self::Final(error.to_string()),
         }
     }

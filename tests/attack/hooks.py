@@ -12,6 +12,8 @@ SEED = json.loads(os.environ["ATTACK_SEED"])
 
 # Codes that a request may get though each of its parts is right: they are about what the server knows.
 ABOUT_STATE = {
+    "attachment_not_found",
+    "attachment_too_old",
     "conversation_exists",
     "conversation_not_found",
     "direct_members_fixed",
@@ -22,15 +24,22 @@ ABOUT_STATE = {
     "foreign_position",
     "idempotency_key_reused",
     "invalid_cursor",
+    "image_too_large",
+    "image_unreadable",
     "invalid_search",
+    "link_expired",
+    "link_invalid",
     "member_not_found",
     "message_deleted",
     "message_not_found",
     "muted_until_the_past",
+    "nameless",
     "not_a_text",
     "not_a_websocket",
     "not_the_author",
+    "push_not_configured",
     "too_many_reactions",
+    "too_many_subscriptions",
 }
 
 
@@ -62,7 +71,7 @@ def known(kind, instead_of):
 
 
 ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
-WELL_FORMED = {"conversations": ULID, "messages": ULID + "[1-9A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{0,11}"}
+WELL_FORMED = {"attachments": ULID, "conversations": ULID, "messages": ULID + "[1-9A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{0,11}"}
 
 
 def is_id(kind, value):
@@ -72,8 +81,15 @@ def is_id(kind, value):
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    of_messages = context.operation.path.startswith("/conversations/messages/")
-    kind = "messages" if of_messages else "conversations"
+    path = context.operation.path
+    if path.startswith("/conversations/messages/"):
+        kind = "messages"
+    elif path.startswith("/conversations/"):
+        kind = "conversations"
+    elif path.startswith("/attachments/"):
+        kind = "attachments"
+    else:
+        return path_parameters
     if not path_parameters or not is_id(kind, path_parameters.get("id")):
         return path_parameters
     return {**path_parameters, "id": known(kind, path_parameters["id"])}

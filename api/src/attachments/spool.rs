@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::ApiError;
 
 /// How long the next piece of a body may take.
-const PIECE_PATIENCE: Duration = Duration::from_secs(10);
+pub const PIECE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take once the server is to stop.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a whole upload may take: at a megabit a second, the largest comes in time.

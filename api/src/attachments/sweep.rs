@@ -27,6 +27,8 @@ const LEASE: &str = "attachments";
 const PAGE: u32 = 500;
 /// A sweep comes this often within the time that uploads are kept, and once an hour at least.
 const SWEEPS: u32 = 24;
+/// Clocks may differ, and an append may be on its way, for so long; a trial that keeps files for less waits for less.
+const LEAST_MARGIN_MS: i64 = 15 * 60 * 1_000;
 const EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long the read model is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,7 +98,7 @@ impl Sweep {
     async fn sweep(&self, lease: &Lease, orphans_from: &mut i64) -> Result<u64, Interrupted> {
         let kept = i64::try_from(self.attachments.kept.as_millis()).unwrap_or(i64::MAX);
         // A message that was sent in the last moment is in the log by then, whatever the clocks of nodes say.
-        let margin = kept / i64::from(SWEEPS);
+        let margin = (kept / i64::from(SWEEPS)).max(LEAST_MARGIN_MS.min(kept));
         let before = now().as_millis() - kept - margin;
         self.caught_up().await?;
         let mut removed = 0;
@@ -111,8 +113,13 @@ impl Sweep {
                 if !lease.held() {
                     return Ok(removed);
                 }
-                self.remove(view).await?;
-                removed += 1;
+                // One that cannot be removed now is none of the others' business.
+                match self.remove(view).await {
+                    Ok(()) => removed += 1,
+                    Err(error) => {
+                        tracing::warn!(attachment.id = %view.id, %error, "a file was not removed");
+                    }
+                }
             }
         }
         while *orphans_from + A_DAY + kept + margin < now().as_millis() && lease.held() {

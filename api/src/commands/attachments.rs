@@ -1,6 +1,7 @@
 //! Uploading files.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::{Body, HttpBody};
 use axum::extract::multipart::{Field, Multipart};
@@ -18,6 +19,7 @@ use eventstore::{Position, Stream};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 use utoipa::{IntoParams, ToSchema};
@@ -55,9 +57,15 @@ pub struct UploadQuery {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only described")]
 pub struct UploadForm {
-    #[schema(value_type = String, format = Binary)]
+    #[schema(value_type = String, format = Binary, min_length = 1)]
     file: Vec<u8>,
 }
+
+/// The bytes of a file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary, min_length = 1)]
+#[allow(dead_code, reason = "only described")]
+pub struct FileBytes(Vec<u8>);
 
 /// `POST /attachments`: a file, as the body or as the part `file` of a form. It is the user's until it comes with
 /// a message.
@@ -69,7 +77,7 @@ pub struct UploadForm {
     post, path = "/attachments", operation_id = "uploadAttachment", tag = "Attachments",
     params(UploadQuery),
     request_body(content(
-        (inline(Vec<u8>) = "application/octet-stream"),
+        (FileBytes = "application/octet-stream"),
         (UploadForm = "multipart/form-data"),
     )),
     responses((status = 201, description = "The file, as messages show it", body = Attachment)),
@@ -87,9 +95,9 @@ pub async fn upload(
 ) -> Result<Response, ApiError> {
     let attachments = app.attachments.clone().ok_or_else(ApiError::attachments_off)?;
     let key = idempotency_key(&headers)?;
-    let _slot = attachments.slots.take(&identity)?;
+    let slot = attachments.slots.take(&identity)?;
     let (spooled, given) = receive(&attachments, request).await?;
-    let found = attachments.examine(&spooled).await?;
+    let (spooled, found) = attachments.examine(spooled).await?;
     let name = name(query.file_name.or(given), &found)?;
     let keeping = Keeping {
         app: Arc::clone(&app),
@@ -99,7 +107,11 @@ pub async fn upload(
         trace: trace(&headers),
     };
     // Who goes away in the middle leaves nothing half done.
-    let kept = tokio::spawn(keeping.keep(spooled, found, name)).await;
+    let kept = tokio::spawn(async move {
+        let _slot = slot;
+        keeping.keep(spooled, found, name).await
+    })
+    .await;
     let (upload, position) = kept.map_err(|error| {
         tracing::error!(%error, "an upload was not kept");
         ApiError::internal()
@@ -163,6 +175,11 @@ async fn receive_form(
     request: Request,
     stopping: CancellationToken,
 ) -> Result<(Spooled, Option<String>), ApiError> {
+    // What is between the parts is kept in memory until its end is found: so it is bounded, and in time.
+    let (parts, body) = request.into_parts();
+    let taken = Arc::new(AtomicU64::new(0));
+    let body = bounded(body, Arc::clone(&taken), stopping.clone());
+    let request = Request::from_parts(parts, Body::from_stream(body));
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|_| malformed())?;
     let wrong = || {
@@ -180,7 +197,7 @@ async fn receive_form(
         return Err(wrong());
     }
     let name = field.file_name().map(str::to_owned);
-    let spooled = spool::take_in(&attachments.spool, of_field(field), stopping).await?;
+    let spooled = spool::take_in(&attachments.spool, of_field(field, taken), stopping).await?;
     match form.next_field().await {
         Ok(None) => Ok((spooled, name)),
         Ok(Some(_)) => Err(wrong()),
@@ -195,12 +212,48 @@ fn malformed() -> ApiError {
     )
 }
 
-fn of_field(field: Field<'_>) -> BoxStream<'_, Result<Bytes, ApiError>> {
-    let pieces = stream::unfold(field, |mut field| async move {
+/// The body of a form, of which no more than so much comes that is not taken as part of a file, each piece in time.
+fn bounded(
+    body: Body,
+    taken: Arc<AtomicU64>,
+    stopping: CancellationToken,
+) -> impl futures::Stream<Item = Result<Bytes, BadForm>> + Send + 'static {
+    let state = (body.into_data_stream(), 0_u64, taken, stopping);
+    stream::unfold(Some(state), |state| async move {
+        let (mut pieces, mut came, taken, stopping) = state?;
+        let piece = tokio::select! {
+            biased;
+            piece = timeout(spool::PIECE_PATIENCE, pieces.next()) => piece,
+            () = stopping.cancelled() => return Some((Err(BadForm), None)),
+        };
+        match piece {
+            Ok(None) => None,
+            Ok(Some(Ok(piece))) => {
+                came += piece.len() as u64;
+                if came - taken.load(Ordering::Relaxed).min(came) > FORM_BYTES + piece.len() as u64 {
+                    return Some((Err(BadForm), None));
+                }
+                Some((Ok(piece), Some((pieces, came, taken, stopping))))
+            }
+            Ok(Some(Err(_))) | Err(_) => Some((Err(BadForm), None)),
+        }
+    })
+}
+
+/// The body of a form is too long between its parts, too slow, or breaks off.
+#[derive(Debug, thiserror::Error)]
+#[error("the form cannot be read")]
+struct BadForm;
+
+fn of_field(field: Field<'_>, taken: Arc<AtomicU64>) -> BoxStream<'_, Result<Bytes, ApiError>> {
+    let pieces = stream::unfold((field, taken), |(mut field, taken)| async move {
         match field.chunk().await {
             Ok(None) => None,
-            Ok(Some(piece)) => Some((Ok(piece), field)),
-            Err(_) => Some((Err(malformed()), field)),
+            Ok(Some(piece)) => {
+                taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                Some((Ok(piece), (field, taken)))
+            }
+            Err(_) => Some((Err(malformed()), (field, taken))),
         }
     });
     pieces.boxed()

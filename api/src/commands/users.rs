@@ -62,7 +62,8 @@ fn profile(name: Option<String>, avatar: Option<Option<String>>) -> Result<Profi
 #[utoipa::path(
     put, path = "/users/me", operation_id = "updateMe", tag = "Users",
     request_body = UpdateProfile,
-    responses((status = 200, description = "The user as it is now", body = Account))
+    responses((status = 200, description = "The user as it is now", body = Account)),
+    extensions(("x-refusals" = json!(["422 nameless"])))
 )]
 pub async fn update_me(
     State(app): State<Arc<App>>,
@@ -71,6 +72,8 @@ pub async fn update_me(
     Json(body): Json<UpdateProfile>,
 ) -> Result<Response, ApiError> {
     let user = identity.user.clone();
+    // What the token says came first.
+    app.met(&identity).await?;
     let profile = profile(body.name, body.avatar)?;
     change(&app, &identity, &headers, user, profile, None).await
 }
@@ -84,7 +87,7 @@ pub async fn update_me(
     params(UserPath),
     request_body = UpdateUser,
     responses((status = 200, description = "The user as it is now", body = Account)),
-    extensions(("x-refusals" = json!(["403 forbidden"])))
+    extensions(("x-refusals" = json!(["403 forbidden", "422 nameless"])))
 )]
 pub async fn update(
     State(app): State<Arc<App>>,

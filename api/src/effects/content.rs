@@ -36,11 +36,17 @@ pub(super) async fn read(effects: &Effects, delivery: &Delivery) -> Result<Optio
         Target::Push(user, _) => std::slice::from_ref(user),
     };
     let recipients = model.recipients_among(tenant, id, asked, now()).await?;
-    // What one of them sees, all see.
-    let Some(reader) = recipients.first() else {
-        return Ok(None);
-    };
-    let Some(mut message) = model.hydrate(tenant, reader, &[id]).await?.pop() else {
+    // What one of them sees, all see; but each may go at any moment.
+    let mut seen = None;
+    for reader in &recipients {
+        let message = model.hydrate(tenant, reader, &[id]).await?.pop();
+        let view = model.conversation(tenant, reader, id.conversation, now()).await?;
+        if let Some(both) = message.zip(view) {
+            seen = Some(both);
+            break;
+        }
+    }
+    let Some((mut message, view)) = seen else {
         return Ok(None);
     };
     let is_empty = message.content.is_none() && message.attachments.is_empty() && message.card.is_none();
@@ -50,9 +56,6 @@ pub(super) async fn read(effects: &Effects, delivery: &Delivery) -> Result<Optio
     for reaction in &mut message.reactions {
         reaction.is_mine = false;
     }
-    let Some(view) = model.conversation(tenant, reader, id.conversation, now()).await? else {
-        return Ok(None);
-    };
     let mut profiles = model
         .profiles(tenant, std::slice::from_ref(&message.sender))
         .await?;

@@ -123,6 +123,11 @@ pub const CODES: &[Code] = &[
     ),
     (422, "too_many_members", "more members than can be named at once"),
     (422, "message_deleted", "the message was deleted for everyone"),
+    (
+        422,
+        "nameless",
+        "a user who is not called anything yet needs a name",
+    ),
     (422, "not_a_text", "only texts can be edited"),
     (
         422,

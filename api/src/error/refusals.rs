@@ -79,7 +79,7 @@ impl From<domain::user::Error> for ApiError {
             domain::user::Error::MutedUntilThePast => {
                 Self::invalid("muted_until_the_past", error.to_string())
             }
-            domain::user::Error::Nameless => Self::invalid("validation_failed", error.to_string()),
+            domain::user::Error::Nameless => Self::invalid("nameless", error.to_string()),
             domain::user::Error::TooManySubscriptions => {
                 Self::invalid("too_many_subscriptions", error.to_string())
             }

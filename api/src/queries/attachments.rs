@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::{App, now};
 use crate::attachments::blobs::{BlobKey, Variant};
 use crate::attachments::links::LinkError;
+use crate::commands::attachments::FileBytes;
 use crate::consistency::Reader;
 use crate::error::ApiError;
 use crate::extract::{AttachmentPath, Query};
@@ -57,8 +58,8 @@ impl Signed {
     get, path = "/attachments/{id}", operation_id = "fetchAttachment", tag = "Attachments", security(()),
     params(AttachmentPath, Signed),
     responses(
-        (status = 200, description = "The bytes", content_type = "*/*", body = inline(Vec<u8>)),
-        (status = 206, description = "Those that `Range` asks for", content_type = "*/*", body = inline(Vec<u8>)),
+        (status = 200, description = "The bytes", content_type = "*/*", body = FileBytes),
+        (status = 206, description = "Those that `Range` asks for", content_type = "*/*", body = FileBytes),
         (status = 304, description = "It is the one that `If-None-Match` names"),
     ),
     extensions(("x-refusals" = json!([

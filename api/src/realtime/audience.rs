@@ -279,11 +279,12 @@ impl Audience {
         self.safe = safe.into();
     }
 
-    /// A socket is gone.
+    /// Whether a user has a socket open here.
     pub(super) fn is_online(&self, key: &UserKey) -> bool {
         self.users.contains_key(key)
     }
 
+    /// A socket is gone.
     pub(super) fn remove(&mut self, key: &UserKey, socket: SocketId) {
         let Some(user) = self.users.get_mut(key) else {
             return;

@@ -2,8 +2,8 @@
 //! hear at once, and those who wrote what was read from time to time.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use domain::{ConversationId, Ordinal, UserId};
@@ -11,6 +11,7 @@ use eventstore::{Commit, Stream};
 use moka::sync::Cache;
 use projections::store::ReadModel;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::audience::{ConversationKey, Said};
 use super::hub::Ask;
@@ -20,6 +21,9 @@ const CROWD: u64 = 100;
 /// How long the size of a group is not looked at again.
 const SIZE_REMEMBERED: Duration = Duration::from_secs(30);
 const SIZES_REMEMBERED: u64 = 100_000;
+/// How long the size of a group may take, and how long it is not asked for after that was too long.
+const PATIENCE: Duration = Duration::from_millis(50);
+const RETRY: Duration = Duration::from_secs(1);
 /// How often those who wrote hear of reads.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How many messages up to the one that was read have authors who hear of it.
@@ -30,6 +34,8 @@ const MESSAGES_BACK: u64 = 50;
 pub(super) struct Crowds {
     read_model: Arc<dyn ReadModel>,
     known: Cache<ConversationId, bool>,
+    /// When the read model last did not answer in time.
+    failed: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Crowds {
@@ -38,7 +44,11 @@ impl Crowds {
             .max_capacity(SIZES_REMEMBERED)
             .time_to_live(SIZE_REMEMBERED)
             .build();
-        Self { read_model, known }
+        Self {
+            read_model,
+            known,
+            failed: Arc::default(),
+        }
     }
 
     /// Those of the conversations that somebody read in, according to these commits, that are crowds. While
@@ -60,8 +70,12 @@ impl Crowds {
             return crowds;
         }
         let unknown: Vec<_> = unknown.into_iter().collect();
-        match self.read_model.sizes(&unknown).await {
-            Ok(sizes) => {
+        // Messages of the same shard wait behind this.
+        if !self.is_worth_asking() {
+            return crowds;
+        }
+        match timeout(PATIENCE, self.read_model.sizes(&unknown)).await {
+            Ok(Ok(sizes)) => {
                 for (id, size) in sizes {
                     self.known.insert(id, size > CROWD);
                     if size > CROWD {
@@ -69,9 +83,21 @@ impl Crowds {
                     }
                 }
             }
-            Err(error) => tracing::debug!(%error, "how large groups are is not known"),
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!("how large groups are is not known");
+                *self.failed() = Some(Instant::now());
+            }
         }
         crowds
+    }
+
+    /// Whether the read model has not just failed to answer.
+    fn is_worth_asking(&self) -> bool {
+        self.failed().is_none_or(|failed| failed.elapsed() > RETRY)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who wrote what was read up to this message.
@@ -95,11 +121,13 @@ pub(super) struct Read {
     pub(super) frame: Utf8Bytes,
 }
 
-/// The newest read in each crowd that those who wrote were not told of yet.
+/// The furthest read in each crowd that those who wrote were not told of yet.
 pub(super) struct Untold {
     crowds: Crowds,
     hub: mpsc::WeakSender<Ask>,
     reads: HashMap<ConversationKey, (Read, Arc<Said>)>,
+    /// Whether the hub is asked to tell, some time later.
+    is_due: bool,
 }
 
 impl Untold {
@@ -108,27 +136,44 @@ impl Untold {
             crowds,
             hub,
             reads: HashMap::new(),
+            is_due: false,
         }
     }
 
     /// Remembers a read. The first of many has the hub asked, some time later, to tell of them.
     pub(super) fn note(&mut self, room: ConversationKey, read: Read, said: Arc<Said>) {
-        if self.reads.is_empty() {
-            let hub = self.hub.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(TELL_EVERY).await;
-                if let Some(hub) = hub.upgrade() {
-                    // A hub that has ended tells nobody.
-                    let _ = hub.send(Ask::TellOfReads).await;
-                }
-            });
+        if !std::mem::replace(&mut self.is_due, true) {
+            self.tell_later();
         }
-        self.reads.insert(room, (read, said));
+        // Of several the furthest: it concerns the authors of the newest messages.
+        let known = self
+            .reads
+            .entry(room)
+            .or_insert_with(|| (read.clone(), Arc::clone(&said)));
+        if known.0.up_to <= read.up_to {
+            *known = (read, said);
+        }
     }
 
-    /// Finds out whom to tell, and has the hub tell them.
+    fn tell_later(&self) {
+        let hub = self.hub.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(TELL_EVERY).await;
+            if let Some(hub) = hub.upgrade() {
+                // A hub that has ended tells nobody.
+                let _ = hub.send(Ask::TellOfReads).await;
+            }
+        });
+    }
+
+    /// Finds out whom to tell, and has the hub tell them; when there is nobody left to tell, that is the end
+    /// of it until the next read. One look-up at a time: the next one is asked for when this one has ended.
     pub(super) fn look_up(&mut self) {
         let reads = std::mem::take(&mut self.reads);
+        self.is_due = !reads.is_empty();
+        if reads.is_empty() {
+            return;
+        }
         let (crowds, hub) = (self.crowds.clone(), self.hub.clone());
         tokio::spawn(async move {
             for (room, (read, said)) in reads {
@@ -143,6 +188,10 @@ impl Untold {
                 if hub.send(tell).await.is_err() {
                     return;
                 }
+            }
+            tokio::time::sleep(TELL_EVERY).await;
+            if let Some(hub) = hub.upgrade() {
+                let _ = hub.send(Ask::TellOfReads).await;
             }
         });
     }

@@ -481,20 +481,25 @@ impl Task {
         }
         let room = (tenant.clone(), *id);
         let happenings = happenings(commit, crowds.contains(id), &self.links);
-        if let Some(Happening::Read(event, read)) = happenings.last() {
+        let reads = happenings.iter().filter_map(|happening| match happening {
+            Happening::Read(event, read) => Some((*event, read.clone())),
+            _ => None,
+        });
+        let furthest = reads.max_by_key(|(_, read)| read.up_to);
+        let is_news = self.audience.hear((at, closed), &room, stream, happenings);
+        if let Some((event, read)) = furthest.filter(|_| is_news) {
             let said = Said {
                 frame: read.frame.clone(),
                 shard: at.shard,
                 stream,
                 spot: Spot {
                     sequence: at.sequence,
-                    event: *event,
+                    event,
                 },
                 is_aside: true,
             };
-            self.untold.note(room.clone(), read.clone(), Arc::new(said));
+            self.untold.note(room, read, Arc::new(said));
         }
-        self.audience.hear((at, closed), &room, stream, happenings);
     }
 }
 

@@ -243,5 +243,5 @@ pub(super) async fn check(app: &App, incoming: Incoming) -> Result<Identity, Api
     }
     let data: Authenticate = serde_json::from_value(incoming.data).map_err(|_| expected())?;
     let identity = app.authenticator.check(&data.token).await?;
-    app.standing.admit(identity)
+    app.standing.admit(identity).await
 }

@@ -277,11 +277,29 @@ pub struct Contact {
 #[serde(rename_all = "camelCase")]
 struct AnyContact {
     name: DisplayName,
+    #[serde(default, deserialize_with = "text_or_number")]
     user_id: Option<UserId>,
     #[serde(default)]
     phone_numbers: Vec<ShortText>,
     #[serde(default)]
     emails: Vec<ShortText>,
+}
+
+/// Users may be numbered.
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UserId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Text(UserId),
+        Number(u64),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => None,
+        Some(Given::Text(user)) => Some(user),
+        Some(Given::Number(number)) => {
+            Some(UserId::parse(number.to_string()).map_err(serde::de::Error::custom)?)
+        }
+    })
 }
 
 impl TryFrom<AnyContact> for Contact {

@@ -29,6 +29,8 @@ use crate::subject::Stream;
 
 /// Commands that are decided in one turn.
 const TURN: usize = 256;
+/// How often the parts of a large commit are written and left behind before its commands are given up.
+const MOST_LEFT_BEHIND: u32 = 5;
 /// How long commands wait for a read model that is too far behind.
 const LAG_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -187,8 +189,9 @@ impl<A: Logged> Actor<A> {
         self.look_up_messages(folded.head).await?;
         self.turns.breathe().await;
         let mut contention = Contention::new();
-        while !self.attempt(folded).await? {
-            if !contention.pause().await {
+        let mut left_behind = 0;
+        while !self.attempt(folded, &mut left_behind).await? {
+            if left_behind == MOST_LEFT_BEHIND || !contention.pause().await {
                 return Err(ExecuteError::Overloaded);
             }
         }
@@ -196,7 +199,11 @@ impl<A: Logged> Actor<A> {
     }
 
     /// One attempt at a turn; `false` when the stream had moved on.
-    async fn attempt(&mut self, folded: &mut Folded<A>) -> Result<bool, ExecuteError<A::Error>> {
+    async fn attempt(
+        &mut self,
+        folded: &mut Folded<A>,
+        left_behind: &mut u32,
+    ) -> Result<bool, ExecuteError<A::Error>> {
         let mut plan = self.plan(folded).await?;
         if plan.payload.is_none() && !self.confirmed {
             // No append will prove the head that this rests on.
@@ -224,7 +231,10 @@ impl<A: Logged> Actor<A> {
             Some(Payload::Parts(parts)) => match self.append_parts(folded, time, &parts).await? {
                 Some(sequences) => parts::assemble_of_parts(commit, time, &sequences),
                 None => {
-                    // What was decided may not be so any more: the parts that are there are left behind.
+                    // What was decided may not be so any more: the parts that are there are left behind, in a
+                    // log that nothing is ever taken out of. So that is not tried often.
+                    self.shared.conflicts.fetch_add(1, Ordering::Relaxed);
+                    *left_behind += 1;
                     self.catch_up(folded).await?;
                     return Ok(false);
                 }

@@ -58,8 +58,8 @@ pub(super) enum Payload {
 }
 
 impl<A: Logged> Plan<A> {
-    /// Decides commands in their order, as many as fit into one record, or one that alone
-    /// does not.
+    /// Decides commands in their order, as many as fit into one record, or a single one
+    /// that is too large for it.
     pub(super) async fn decide(
         ports: &Ports,
         stream: &Stream,

@@ -50,12 +50,14 @@ impl Failure {
     /// Whether trying again cannot help.
     pub(super) const fn is_final(&self) -> bool {
         match self {
-            Self::Read(error) | Self::Resume(ResumeError::Read(error)) => {
+            Self::Read(error)
+            | Self::Resume(ResumeError::Read(error))
+            | Self::Decode(DecodeError::Parts(error)) => {
                 matches!(error, ReadError::Damaged { .. })
             }
             Self::Resume(ResumeError::ForeignEpoch { .. } | ResumeError::ForeignCommit { .. }) => true,
             Self::Decode(DecodeError::Undecodable { .. }) | Self::Write(WriteError::OutOfRank(_)) => true,
-            Self::Decode(DecodeError::Keys(_) | DecodeError::Parts(_)) | Self::LogEnded => false,
+            Self::Decode(DecodeError::Keys(_)) | Self::LogEnded => false,
             Self::Write(WriteError::Busy | WriteError::Index(_)) => false,
         }
     }

@@ -41,7 +41,16 @@ async fn the_document_survives_an_attack() {
     let hidden = eve.messages(&elsewhere).await[0].id.clone();
     messages.push(hidden);
     let position = ann.post_message(&group, "potatoes").send().await.expect(201);
+    let file = ann
+        .call("POST", "/attachments")
+        .header("content-type", "text/plain")
+        .text("four beds")
+        .send()
+        .await
+        .expect_any(&[201, 404])
+        .json::<serde_json::Value>();
     let seed = json!({
+        "attachments": [file["id"].as_str().unwrap_or("01ARZ3NDEKTSV4RRFFQ69G5FAV")],
         "conversations": [group, theirs, direct, elsewhere],
         "messages": messages,
         "position": position.header("x-position"),

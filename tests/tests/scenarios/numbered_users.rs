@@ -126,6 +126,14 @@ async fn numbers_are_numbers_in_every_answer_and_frame() {
         .expect(201)
         .json();
     assert_eq!(direct["ownerId"], Value::Null);
+    let card = json!({"conversationId": id, "type": "CONTACT", "contact": {"name": "Ben", "userId": 8}});
+    let card: Value = ann
+        .post("/conversations/messages", &card)
+        .send()
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(card["contact"], json!({"name": "Ben", "userId": 8}));
     ann.delete(&format!("{of_sent}?forEveryone=true"))
         .send()
         .await

@@ -49,6 +49,9 @@ impl<R: BufRead + Seek> Reading<R> {
                 return None;
             }
             let next = at.checked_add(size)?.min(end);
+            if next < at + header {
+                return None;
+            }
             match (&kind, depth) {
                 (b"moov", 0) | (b"mvex" | b"trak", 1) | (b"mdia", 2) => {
                     self.boxes_until(at + header, next, depth + 1)?;

@@ -10,16 +10,17 @@ use crate::realtime::crowds::Read;
 use crate::realtime::cursor::{Spot, StreamKey};
 
 impl Audience {
-    /// A commit of a room was heard, from a feed that had closed so many rooms by then.
+    /// A commit of a room was heard, from a feed that had closed so many rooms by then; `false` when it was heard
+    /// before, or is not to be heard.
     pub(in crate::realtime) fn hear(
         &mut self,
         (at, closed): (At, u64),
         name: &ConversationKey,
         stream: StreamKey,
         happenings: Vec<Happening>,
-    ) {
+    ) -> bool {
         let Some(room) = self.rooms.get(name).filter(|room| closed >= room.closed_before) else {
-            return;
+            return false;
         };
         let lane = usize::from(stream.is_reads);
         let is_again = at.sequence <= room.newest[lane];
@@ -48,13 +49,13 @@ impl Audience {
             }
         }
         let Some(room) = self.rooms.get_mut(name) else {
-            return;
+            return !is_again;
         };
         for progress in room.catching_up.values_mut() {
             progress[lane] = progress[lane].max(at.sequence);
         }
         if is_again {
-            return;
+            return false;
         }
         room.newest[lane] = at.sequence;
         self.recent.push_back(Heard {
@@ -69,6 +70,7 @@ impl Audience {
         {
             *forgotten = oldest.at.sequence;
         }
+        true
     }
 
     fn say(&mut self, name: &ConversationKey, item: &Item, is_again: bool) {

@@ -499,6 +499,16 @@ fn users(world: &World) -> Vec<Refusal> {
     vec![
         (
             "updateMe",
+            "422 nameless",
+            world.bob.put("/users/me", &json!({"avatar": null})),
+        ),
+        (
+            "updateUser",
+            "422 nameless",
+            backend.put("/users/nobody", &json!({"avatar": null})),
+        ),
+        (
+            "updateMe",
             "422 validation_failed",
             ann.put("/users/me", &json!({"name": ""})),
         ),

@@ -1,8 +1,12 @@
--- Members from a standing on who were there when the message was recorded, have not read it and are not muted.
+-- Members from a standing on who were there when the message was recorded, have not read it, are not muted, and are let in.
 WITH generation AS (SELECT FROM checkpoints)
 SELECT m.user_id, m.standing FROM members AS m
 WHERE m.conversation_id = $2 AND m.tenant_id = $1 AND m.is_active AND m.standing >= $5
   AND m.changed <= $4 AND m.read_mark < $3
+  AND NOT EXISTS (
+      SELECT FROM user_statuses AS us
+      WHERE us.tenant_id = $1 AND us.user_id = m.user_id AND us.status <> 'ACTIVE'
+  )
   AND NOT EXISTS (
       SELECT FROM settings AS st
       WHERE st.tenant_id = $1 AND st.user_id = m.user_id AND st.conversation_id = $2
