@@ -49,7 +49,7 @@ const FORM_BYTES: u64 = 64 * 1024;
 #[into_params(parameter_in = Query)]
 pub struct UploadQuery {
     /// What the file is called; what a form says comes after it.
-    #[param(nullable = false, max_length = 1_000)]
+    #[param(nullable = false, max_length = 500, pattern = r"^[^\x00]*$")]
     file_name: Option<String>,
 }
 

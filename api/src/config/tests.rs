@@ -331,7 +331,7 @@ fn who_is_told_is_said_whole_or_not_at_all() {
         (&["verbatim", "--vapid-key", "hush"], "--vapid-key"),
         (&["verbatim", "--notify-attempts", "0"], "--notify-attempts"),
         (&["verbatim", "--notify-max-age", "0s"], "--notify-max-age"),
-        (&["verbatim", "dead-letters", "replay"], "--all"),
+        (&["verbatim", "dead-letters", "replay"], "<ID>"),
         (&["verbatim", "dead-letters", "replay", "--all", "id"], "--all"),
     ] {
         let error = refused(args);

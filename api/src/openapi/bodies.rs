@@ -130,7 +130,7 @@ pub struct Location {
 pub struct Contact {
     #[schema(value_type = values::DisplayName)]
     pub name: String,
-    #[schema(value_type = Option<values::UserId>)]
+    #[schema(value_type = Option<values::UserIdIn>)]
     pub user_id: Option<String>,
     #[schema(required = false, max_items = 10, value_type = Vec<values::ShortText>)]
     pub phone_numbers: Vec<String>,

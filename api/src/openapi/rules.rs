@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub fn add(schemas: &mut Value) {
     schemas["SendMessage"]["anyOf"] = messages();
     schemas["Contact"]["anyOf"] = json!([
-        {"required": ["userId"], "properties": {"userId": {"type": "string"}}},
+        {"required": ["userId"], "properties": {"userId": {"type": ["string", "integer"]}}},
         {"required": ["phoneNumbers"], "properties": {"phoneNumbers": {"minItems": 1}}},
         {"required": ["emails"], "properties": {"emails": {"minItems": 1}}},
     ]);

@@ -34,6 +34,8 @@ pub(super) async fn run(run: Run) -> anyhow::Result<Vec<Row>> {
         };
         if let Some(bucket) = &bucket {
             deployment.node.folder.variables = bucket.variables();
+            // It lets go of its leases, which the next one would have to wait for.
+            deployment.node.terminate().await;
             deployment.node.restart().await;
         }
         let token = deployment.node.folder.token("ann");
