@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 /// Adds them to the schemas they are about.
 pub fn add(schemas: &mut Value) {
     schemas["SendMessage"]["anyOf"] = messages();
+    schemas["UploadForm"]["additionalProperties"] = json!(false);
     schemas["Contact"]["anyOf"] = json!([
         {"required": ["userId"], "properties": {"userId": {"type": ["string", "integer"]}}},
         {"required": ["phoneNumbers"], "properties": {"phoneNumbers": {"minItems": 1}}},

@@ -18,11 +18,12 @@ use super::hub::Ask;
 
 /// The most members of a group in which everyone hears who read what.
 const CROWD: u64 = 100;
-/// How long the size of a group is not looked at again.
-const SIZE_REMEMBERED: Duration = Duration::from_secs(30);
+/// How long the size of a group is remembered, and after how long it is looked at again beside.
+const SIZE_REMEMBERED: Duration = Duration::from_secs(600);
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const SIZES_REMEMBERED: u64 = 100_000;
 /// How long the size of a group may take, and how long it is not asked for after that was too long.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_secs(1);
 /// How often those who wrote hear of reads.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -34,19 +35,19 @@ const MESSAGES_BACK: u64 = 50;
 pub(super) struct Crowds {
     read_model: Arc<dyn ReadModel>,
     known: Cache<ConversationId, bool>,
+    /// Those that were looked at lately.
+    looked_at: Cache<ConversationId, bool>,
     /// When the read model last did not answer in time.
     failed: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Crowds {
     pub(super) fn new(read_model: Arc<dyn ReadModel>) -> Self {
-        let known = Cache::builder()
-            .max_capacity(SIZES_REMEMBERED)
-            .time_to_live(SIZE_REMEMBERED)
-            .build();
+        let remembering = |time| Cache::builder().max_capacity(SIZES_REMEMBERED).time_to_live(time);
         Self {
             read_model,
-            known,
+            known: remembering(SIZE_REMEMBERED).build(),
+            looked_at: remembering(LOOK_AGAIN).build(),
             failed: Arc::default(),
         }
     }
@@ -54,6 +55,7 @@ impl Crowds {
     /// Those of the conversations that somebody read in, according to these commits, that are crowds. While
     /// the read model is away, none is known to be one.
     pub(super) async fn among(&self, commits: &[Commit]) -> HashSet<ConversationId> {
+        self.look_beside(commits);
         let read_in = commits.iter().filter_map(|commit| match commit.stream {
             Stream::Reads(_, id) => Some(id),
             Stream::Conversation(..) | Stream::User(..) => None,
@@ -74,21 +76,48 @@ impl Crowds {
         if !self.is_worth_asking() {
             return crowds;
         }
-        match timeout(PATIENCE, self.read_model.sizes(&unknown)).await {
-            Ok(Ok(sizes)) => {
+        if timeout(PATIENCE, self.look(&unknown)).await.is_err() {
+            *self.failed() = Some(Instant::now());
+        }
+        crowds.extend(unknown.into_iter().filter(|id| self.known.get(id) == Some(true)));
+        crowds
+    }
+
+    /// Has it looked at how large the conversations are that something happens in, while nobody waits for it:
+    /// who reads a message comes after it.
+    fn look_beside(&self, commits: &[Commit]) {
+        let mut ids: Vec<_> = commits
+            .iter()
+            .filter_map(|commit| match commit.stream {
+                Stream::Conversation(_, id) | Stream::Reads(_, id) => Some(id),
+                Stream::User(..) => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| !self.looked_at.contains_key(id));
+        if ids.is_empty() {
+            return;
+        }
+        for id in &ids {
+            self.looked_at.insert(*id, true);
+        }
+        let crowds = self.clone();
+        tokio::spawn(async move { crowds.look(&ids).await });
+    }
+
+    async fn look(&self, ids: &[ConversationId]) {
+        match self.read_model.sizes(ids).await {
+            Ok(sizes) => {
                 for (id, size) in sizes {
                     self.known.insert(id, size > CROWD);
-                    if size > CROWD {
-                        crowds.insert(id);
-                    }
                 }
             }
-            Ok(Err(_)) | Err(_) => {
-                tracing::debug!("how large groups are is not known");
+            Err(error) => {
+                tracing::debug!(%error, "how large groups are is not known");
                 *self.failed() = Some(Instant::now());
             }
         }
-        crowds
     }
 
     /// Whether the read model has not just failed to answer.

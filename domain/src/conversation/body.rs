@@ -1,5 +1,8 @@
 //! What a message says: a text, files, a place, a contact or a sticker.
 
+use std::fmt;
+
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::values::{Address, Content, DisplayName, FileName, Identifier, MediaType, SecureUrl, ShortText};
@@ -287,19 +290,44 @@ struct AnyContact {
 
 /// Users may be numbered.
 fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UserId>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given {
-        Text(UserId),
-        Number(u64),
-    }
-    Ok(match Option::deserialize(deserializer)? {
-        None => None,
-        Some(Given::Text(user)) => Some(user),
-        Some(Given::Number(number)) => {
-            Some(UserId::parse(number.to_string()).map_err(serde::de::Error::custom)?)
+    struct TextOrNumber;
+
+    impl<'de> Visitor<'de> for TextOrNumber {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a user id: a string or a whole number")
         }
-    })
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_none<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_any(self)
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Some(text.to_owned()))
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(Some(number.to_string()))
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(Some(number.to_string()))
+        }
+    }
+
+    let text = deserializer.deserialize_any(TextOrNumber)?;
+    text.map(UserId::parse)
+        .transpose()
+        .map_err(serde::de::Error::custom)
 }
 
 impl TryFrom<AnyContact> for Contact {
