@@ -42,7 +42,6 @@ pub(crate) async fn large_groups_write_as_few_rows_as_small_ones<H: Counting>() 
     assert_eq!(small, large);
     for (what, tables) in &large {
         let rows: i64 = tables.values().sum();
-        println!("{what}: {rows} rows, {tables:?}");
         // The checkpoint is one of them.
         assert!((2..=4).contains(&rows), "{what} writes {rows} rows: {tables:?}");
     }
