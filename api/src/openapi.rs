@@ -2,7 +2,7 @@
 //!
 //! Each handler says what it takes and answers in its `#[utoipa::path]`; the router takes no handler without one.
 //! [`values`] and [`bodies`] describe what comes from the domain, [`usual`] adds what all endpoints of a kind have,
-//! [`rules`] what no type says, and [`finish`] puts it together. `docs/api/openapi.json` is a copy that a test
+//! [`rules`] what no type says, and [`finish()`] puts it together. `docs/api/openapi.json` is a copy that a test
 //! compares.
 
 use std::io::Write;
